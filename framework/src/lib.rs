@@ -1,0 +1,10 @@
+//! synfire: train and take apart recurrent neural networks on cognitive and memory tasks.
+
+pub mod error;
+pub mod rng;
+pub mod tensors;
+
+pub use error::{Error, Problem, Problems, Result};
+pub use rng::Stream;
+pub use tensors::Tensors;
+pub use {inventory, schemars, serde, serde_json, tch, typetag};
