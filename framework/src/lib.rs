@@ -1,7 +1,9 @@
 //! synfire: train and take apart recurrent neural networks on cognitive and memory tasks.
 
 pub mod error;
+pub mod figure;
 pub mod rng;
+pub mod table;
 pub mod tensors;
 
 pub use error::{Error, Problem, Problems, Result};
