@@ -4,6 +4,7 @@ pub mod error;
 pub mod figure;
 pub mod rng;
 pub mod table;
+pub mod storage;
 pub mod tensors;
 
 pub use error::{Error, Problem, Problems, Result};
