@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod figure;
+pub mod optimizer;
 pub mod rng;
 pub mod table;
 pub mod storage;
