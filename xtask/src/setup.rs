@@ -49,6 +49,10 @@ pub fn setup(checkout: &Checkout, wanted: Wanted) -> Result<Ready, String> {
         Some(folder) => Libtorch::inspect(folder, platform, wanted),
     };
     let ignores_environment = user.is_some() && linked.is_err();
+    if let (Some(folder), Err(reason)) = (&user, &linked) {
+        eprintln!("note: LIBTORCH={} does not fit and is ignored here ({reason}).", folder.display());
+        eprintln!("      Unset it before a plain `cargo build`, which would use it.");
+    }
 
     if let Some(ready) = in_place(&search, linked.as_ref().ok(), &mut attempts)? {
         return Ok(Ready { ignores_environment, ..ready });
@@ -59,10 +63,6 @@ pub fn setup(checkout: &Checkout, wanted: Wanted) -> Result<Ready, String> {
     // Another set-up may have done the work while this one waited.
     if let Some(ready) = in_place(&search, linked.as_ref().ok(), &mut attempts)? {
         return Ok(Ready { ignores_environment, ..ready });
-    }
-    if let (Some(folder), Err(reason)) = (&user, &linked) {
-        eprintln!("note: LIBTORCH={} does not fit and is ignored here ({reason}).", folder.display());
-        eprintln!("      Unset it before a plain `cargo build`, which would use it.");
     }
     let environment = linked.and_then(|libtorch| ways::link(&search, &libtorch, "LIBTORCH"));
     let installation = match environment {

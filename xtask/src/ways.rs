@@ -94,7 +94,7 @@ pub fn link(search: &Search<'_>, libtorch: &Libtorch, source: &str) -> Result<Pa
     let folder = libtorch.folder.canonicalize().map_err(|error| describe("find", &libtorch.folder, &error))?;
     let installation = search.checkout.target().join("libtorch-linked");
     fs::create_dir_all(&installation).map_err(|error| describe("create", &installation, &error))?;
-    stamp(&installation, libtorch.flavour, &format!("{source}, {}", folder.display()))?;
+    stamp(&installation, libtorch.flavour, &format!("{source} ({})", folder.display()))?;
     replace_link(&installation.join("torch"), &folder)?;
     Ok(installation)
 }

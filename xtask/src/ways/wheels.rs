@@ -57,7 +57,7 @@ pub fn fetch(search: &Search<'_>) -> Result<PathBuf, String> {
 fn size(flavour: Flavour) -> &'static str {
     match flavour {
         Flavour::Cpu => "0.5 GB to download, 0.5 GB on disk",
-        Flavour::Cuda => "2.5 GB to download, 5 GB on disk",
+        Flavour::Cuda => "2.5 GB to download, 3.6 GB on disk",
     }
 }
 
