@@ -4,9 +4,10 @@ pub mod error;
 pub mod figure;
 pub mod optimizer;
 pub mod rng;
-pub mod table;
 pub mod storage;
+pub mod table;
 pub mod tensors;
+pub mod torch_file;
 
 pub use error::{Error, Problem, Problems, Result};
 pub use rng::Stream;
