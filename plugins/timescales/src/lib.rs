@@ -1,1 +1,13 @@
-//! placeholder docs
+//! Components to study how the timescales of recurrent networks depend on the curriculum they are trained with.
+//!
+//! Paper: Khajehabdollahi, Zeraati, Giannakakis, Schäfer, Martius & Levina, "Emergent mechanisms for long timescales depend on
+//! training curriculum and affect performance in memory tasks", ICLR 2024, <https://openreview.net/forum?id=xwKt6bUkXj>,
+//! arXiv:2309.12927. A network can remember `N` steps because its units are slow (the trained leak constant `tau` of each unit) or
+//! because its recurrent loop is slow (the timescale `tau_net` at which each unit's autocorrelation decays). Training on one `N` at
+//! a time lengthens both, training on all `N` so far lengthens `tau_net` alone.
+//!
+//! - [`autocorrelation`]: autocovariance of many units, block by block over time.
+//! - [`exponential_fit`]: `tau_net` from it, by fits of one and two exponentials.
+
+pub mod autocorrelation;
+pub mod exponential_fit;
