@@ -1,15 +1,45 @@
 //! synfire: train and take apart recurrent neural networks on cognitive and memory tasks.
 
+pub mod analysis;
+pub mod cell;
+pub mod curriculum;
 pub mod error;
+pub mod evaluate;
+pub mod experiment;
 pub mod figure;
+pub mod format;
+pub mod network;
+mod objective;
+pub mod observer;
 pub mod optimizer;
+pub mod property;
+pub mod recurrence;
+pub mod registry;
 pub mod rng;
+pub mod rollout;
+pub mod rule;
+pub mod run;
 pub mod storage;
+pub mod subject;
 pub mod table;
+pub mod task;
 pub mod tensors;
 pub mod torch_file;
+pub mod trainer;
+pub mod workers;
 
+pub use analysis::{Analysis, Findings};
+pub use cell::{BuildContext, Cell, Dynamics};
+pub use curriculum::{Curriculum, History, Lesson};
 pub use error::{Error, Problem, Problems, Result};
+pub use experiment::Experiment;
+pub use format::Format;
+pub use network::Network;
+pub use property::{Properties, Property};
+pub use registry::{Component, Kind, Registry, Spec};
 pub use rng::Stream;
+pub use rule::{Learner, LearningRule, StepReport};
+pub use subject::Subject;
+pub use task::{Task, TaskSpec, Trials};
 pub use tensors::Tensors;
 pub use {inventory, schemars, serde, serde_json, tch, typetag};

@@ -1,0 +1,150 @@
+//! Networks: parameters, equations, and the heads that read them out.
+
+use crate::cell::{BuildContext, Dynamics};
+use crate::{Error, Result, Stream, Tensors};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// A network: every number it has by name, its equations, and its heads.
+///
+/// Parameters of head `i` are `head.i.weight` `[output, unit]` and `head.i.bias` `[output]`; feedback from a head to the units is
+/// `feedback.weight` `[unit, output]`.
+#[derive(Debug)]
+pub struct Network {
+    /// Every parameter, heads and feedback included.
+    pub parameters: Tensors,
+    /// The equations.
+    pub dynamics: Box<dyn Dynamics>,
+    /// Which heads there are, and whether one feeds back.
+    pub readout: Readout,
+}
+
+/// The heads of a network; saved with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Readout {
+    /// Numbers of the heads, ascending.
+    pub heads: Vec<usize>,
+    /// Width of every head.
+    pub outputs: usize,
+    /// Whether heads have a bias.
+    pub bias: bool,
+    /// The head whose output at the last step is added to the units through `feedback.weight`.
+    pub feedback: Option<usize>,
+}
+
+impl Readout {
+    /// No heads yet, `outputs` wide, with a bias.
+    pub fn new(outputs: usize) -> Self {
+        Self { heads: Vec::new(), outputs, bias: true, feedback: None }
+    }
+}
+
+/// Name of a head's weight.
+pub fn head_weight(head: usize) -> String {
+    format!("head.{head}.weight")
+}
+
+/// Name of a head's bias.
+pub fn head_bias(head: usize) -> String {
+    format!("head.{head}.bias")
+}
+
+/// Name of the feedback weight.
+pub const FEEDBACK: &str = "feedback.weight";
+
+impl Network {
+    /// Add the heads that are missing, each with weight and bias uniform in ±1/√units, drawn from a stream of its own: a head
+    /// starts the same whenever it is added. Returns whether any was.
+    ///
+    /// # Errors
+    /// When libtorch refuses.
+    pub fn add_heads(&mut self, heads: &[usize], context: &BuildContext, stream: &Stream) -> Result<bool> {
+        let before = self.readout.heads.len();
+        let bound = 1.0 / (self.dynamics.units().max(1) as f64).sqrt();
+        let (outputs, units) = (self.readout.outputs as i64, self.dynamics.units() as i64);
+        for &head in heads {
+            if self.readout.heads.contains(&head) {
+                continue;
+            }
+            let mut stream = stream.child("head").at(head as u64);
+            let mut draw = |shape: &[i64]| stream.uniform_tensor(shape, -bound, bound, context.kind, context.device);
+            let weight = draw(&[outputs, units]);
+            let bias = draw(&[outputs]);
+            self.parameters.insert(head_weight(head), weight);
+            if self.readout.bias {
+                self.parameters.insert(head_bias(head), bias);
+            }
+            self.readout.heads.push(head);
+        }
+        self.readout.heads.sort_unstable();
+        Ok(self.readout.heads.len() != before)
+    }
+
+    /// Drop heads and their parameters. Returns whether any was there.
+    pub fn drop_heads(&mut self, heads: &[usize]) -> bool {
+        let before = self.readout.heads.len();
+        self.readout.heads.retain(|head| !heads.contains(head));
+        for &head in heads {
+            self.parameters.remove(&head_weight(head));
+            self.parameters.remove(&head_bias(head));
+        }
+        self.readout.heads.len() != before
+    }
+
+    /// The same network with other parameters (perturbed, ablated, on another device). Equations are shared by name, so the
+    /// caller builds them anew: see [`crate::Experiment::network`].
+    pub fn with_parameters(dynamics: Box<dyn Dynamics>, parameters: Tensors, readout: Readout) -> Self {
+        Self { parameters, dynamics, readout }
+    }
+
+    /// Names of all parameters.
+    pub fn names(&self) -> Vec<String> {
+        self.parameters.names().map(str::to_string).collect()
+    }
+
+    /// Number of numbers.
+    pub fn size(&self) -> usize {
+        self.parameters.iter().map(|(_, tensor)| tensor.numel()).sum()
+    }
+}
+
+/// Outputs of some heads from rates `[.., unit]`: one tensor `[.., output]` per head, computed as one product.
+///
+/// # Errors
+/// [`Error::Failed`] when a head does not exist, naming those that do.
+pub fn read(parameters: &Tensors, readout: &Readout, heads: &[usize], rates: &Tensor) -> Result<Vec<Tensor>> {
+    for head in heads {
+        if !readout.heads.contains(head) {
+            return Err(Error::Failed(format!("the network has no head {head}; it has {:?}", readout.heads)));
+        }
+    }
+    let weights = heads.iter().map(|h| parameters.get(&head_weight(*h))).collect::<Result<Vec<_>>>()?;
+    let weight = if let [one] = weights[..] { one.shallow_clone() } else { Tensor::f_cat(&weights, 0)? };
+    let bias = if readout.bias {
+        let biases = heads.iter().map(|h| parameters.get(&head_bias(*h))).collect::<Result<Vec<_>>>()?;
+        Some(if let [one] = biases[..] { one.shallow_clone() } else { Tensor::f_cat(&biases, 0)? })
+    } else {
+        None
+    };
+    let all = rates.f_linear(&weight, bias.as_ref())?;
+    if heads.len() == 1 {
+        return Ok(vec![all]);
+    }
+    Ok(all.f_split(readout.outputs as i64, -1)?)
+}
+
+/// The drive that a head's output gives to the units: `[batch, output]` to `[batch, unit]`.
+///
+/// # Errors
+/// When there is no feedback weight.
+pub fn feed_back(parameters: &Tensors, output: &Tensor) -> Result<Tensor> {
+    Ok(output.f_matmul(&parameters.get(FEEDBACK)?.transpose(0, 1))?)
+}
+
+/// Whether every number of a map is finite; the name of the first tensor that is not.
+pub fn first_not_finite(tensors: &Tensors) -> Option<String> {
+    // A sum is finite only if every term is, short of an overflow that is worth reporting too; one pass and one number to move.
+    let finite = |t: &Tensor| !t.is_floating_point() || t.sum(Kind::Double).double_value(&[]).is_finite();
+    tensors.iter().find(|(_, tensor)| !finite(tensor)).map(|(name, _)| name.to_string())
+}

@@ -1,0 +1,227 @@
+//! The one loop over time: trials go in, outputs and gradients come out, online rules hook into each step.
+//!
+//! A batch is cut into blocks of [`BLOCK`] rows that are computed side by side; the cut does not depend on the number of threads,
+//! and results are joined in order. Cells that describe themselves as rate networks run on the fast path
+//! ([`crate::recurrence`]); all others run step by step.
+
+mod gradient;
+mod play;
+
+pub use gradient::Gradient;
+pub use play::{Moment, Played, StepHook};
+
+use crate::cell::{Dynamics, Form, Setting};
+use crate::network::{Network, Readout};
+use crate::task::Trials;
+use crate::workers::Workers;
+use crate::{Lesson, Result, Stream, Task, Tensors};
+use std::ops::Range;
+use tch::{Device, Tensor, no_grad};
+
+/// Rows of a batch that are computed together.
+pub const BLOCK: usize = 64;
+
+/// How trials are played: the conditions, the random numbers and the threads.
+pub struct Rollout<'a> {
+    /// Judges the outputs.
+    pub task: &'a dyn Task,
+    /// What is trained at present, for the parameters that may change.
+    pub lesson: &'a Lesson,
+    /// The conditions.
+    pub setting: Setting,
+    /// Initial states and noise come from here; one stream per update or evaluation batch.
+    pub stream: Stream,
+    /// Threads.
+    pub workers: &'a Workers,
+    /// Whether the fast path may be taken.
+    pub fast: bool,
+    /// Steps without input before each trial, outside the gradient.
+    pub settle: usize,
+}
+
+/// What is kept of a rollout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Record {
+    /// Outputs and the last state.
+    #[default]
+    Outputs,
+    /// The rates of every step too.
+    Rates,
+}
+
+/// A block of rows on its way to a thread: handles of its own to shared tensors, since a tensor may not be shared.
+struct Block {
+    first: usize,
+    parameters: Tensors,
+    trials: Trials,
+    initial: Option<Tensors>,
+}
+
+/// What all blocks share.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    dynamics: &'a dyn Dynamics,
+    readout: &'a Readout,
+    setting: &'a Setting,
+    stream: &'a Stream,
+    task: &'a dyn Task,
+    fast: bool,
+    settle: usize,
+    batch: usize,
+    /// Autograd's chain is cut at steps of a segment whose number is a multiple of it.
+    window: Option<usize>,
+    /// Whether autograd follows the steps, so that they must be taken one by one.
+    graph: bool,
+}
+
+impl Rollout<'_> {
+    /// Play trials from fresh initial states, without gradients.
+    ///
+    /// # Errors
+    /// When shapes do not fit or a closed loop fails.
+    pub fn play(&self, network: &Network, trials: &Trials, record: Record) -> Result<Played> {
+        self.play_from(network, trials, record, None)
+    }
+
+    /// Play trials from given states `[batch, ..]` (or fresh ones), without gradients.
+    ///
+    /// # Errors
+    /// As [`Rollout::play`].
+    pub fn play_from(
+        &self,
+        network: &Network,
+        trials: &Trials,
+        record: Record,
+        initial: Option<&Tensors>,
+    ) -> Result<Played> {
+        let shared = self.shared(network, trials);
+        let blocks = self.blocks(network, trials, initial);
+        let played = self.workers.map(blocks, |block| no_grad(|| play::play(&shared, block, record)));
+        Played::join(played.into_iter().collect::<Result<Vec<_>>>()?)
+    }
+
+    /// Play trials step by step as one block, with a hook before and after each step that may drive units and change parameters.
+    ///
+    /// # Errors
+    /// When shapes do not fit or the hook fails.
+    pub fn online(
+        &self,
+        network: &mut Network,
+        trials: &Trials,
+        initial: Option<&Tensors>,
+        hook: &mut dyn StepHook,
+    ) -> Result<Played> {
+        let rows = 0..trials.batch();
+        let block = Block {
+            first: 0,
+            parameters: network.parameters.shallow_clone(),
+            trials: trials.rows(rows),
+            initial: initial.map(Tensors::shallow_clone),
+        };
+        let shared = self.shared(network, trials);
+        let (played, parameters) = no_grad(|| play::play_online(&shared, block, hook))?;
+        network.parameters = parameters;
+        Ok(played)
+    }
+
+    /// The gradient of the task's loss with respect to the parameters that `wanted` and the lesson name. With a window, no
+    /// gradient crosses a step whose number is a multiple of it.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn gradient(
+        &self,
+        network: &Network,
+        trials: &Trials,
+        window: Option<usize>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Gradient> {
+        let names: Vec<String> =
+            network.names().into_iter().filter(|name| wanted(name) && self.lesson.trains(name)).collect();
+        let shared = self.shared(network, trials);
+        let blocks = self.blocks(network, trials, None);
+        let parts = self.workers.map(blocks, |block| gradient::gradient(&shared, block, &names, window));
+        Gradient::sum(parts.into_iter().collect::<Result<Vec<_>>>()?)
+    }
+
+    fn shared<'b>(&'b self, network: &'b Network, trials: &Trials) -> Shared<'b> {
+        Shared {
+            dynamics: &*network.dynamics,
+            readout: &network.readout,
+            setting: &self.setting,
+            stream: &self.stream,
+            task: self.task,
+            fast: self.fast,
+            settle: self.settle,
+            batch: trials.batch(),
+            window: None,
+            graph: false,
+        }
+    }
+
+    fn blocks(&self, network: &Network, trials: &Trials, initial: Option<&Tensors>) -> Vec<Block> {
+        // A GPU is filled by one large block; the cores of a CPU by several.
+        let on_cpu = trials.inputs.device() == Device::Cpu;
+        let size = if on_cpu { BLOCK } else { trials.batch().max(1) };
+        ranges(trials.batch(), size)
+            .map(|rows| Block {
+                first: rows.start,
+                parameters: network.parameters.shallow_clone(),
+                initial: initial.map(|state| state.map(|t| t.narrow(0, rows.start as i64, rows.len() as i64))),
+                trials: trials.rows(rows),
+            })
+            .collect()
+    }
+}
+
+fn ranges(length: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..length).step_by(size).map(move |start| start..(start + size).min(length))
+}
+
+impl Shared<'_> {
+    /// The form that the fast path may take, if it may.
+    fn rate_form(&self) -> Option<crate::recurrence::RateForm> {
+        match self.dynamics.form(self.setting) {
+            Form::Rate(form) if self.fast && self.readout.feedback.is_none() => Some(form),
+            _ => None,
+        }
+    }
+
+    /// The heads that the trials ask, in their order.
+    fn heads(&self, trials: &Trials) -> Vec<usize> {
+        trials.targets.iter().map(|target| target.head).collect()
+    }
+
+    /// Projected input plus noise of one segment.
+    fn drive(&self, prepared: &Tensors, inputs: &Tensor, first: usize, segment: usize) -> Result<Tensor> {
+        let projected = self.dynamics.project(prepared, inputs)?;
+        let (time, rows, _) = inputs.size3()?;
+        let mut stream = self.stream.child("noise").at(first as u64).at(segment as u64);
+        match self.dynamics.noise(prepared, time as usize, rows as usize, &mut stream)? {
+            Some(noise) => Ok(projected.f_add(&noise)?),
+            None => Ok(projected),
+        }
+    }
+
+    fn initial_state(&self, prepared: &Tensors, block: &Block) -> Result<Tensors> {
+        let state = match &block.initial {
+            Some(state) => state.shallow_clone(),
+            None => {
+                let mut stream = self.stream.child("initial").at(block.first as u64);
+                self.dynamics.initial_state(prepared, block.trials.batch(), &mut stream)?
+            }
+        };
+        if self.settle == 0 {
+            return Ok(state);
+        }
+        no_grad(|| {
+            let (_, rows, channels) = block.trials.inputs.size3()?;
+            let options = (block.trials.inputs.kind(), block.trials.inputs.device());
+            let silence = Tensor::f_zeros([self.settle as i64, rows, channels], options)?;
+            // The settling noise is a segment of its own, told apart from those of the trial.
+            let projected = self.drive(prepared, &silence, block.first, usize::MAX)?;
+            let steps = play::Steps { shared: self, prepared, periods: &[], first_step: 0 };
+            Ok(steps.run(state, &projected, Record::Outputs)?.0)
+        })
+    }
+}

@@ -1,0 +1,376 @@
+//! Forward: segments of trials through the network, on the fast path or step by step.
+
+use super::{Block, Record, Shared};
+use crate::cell::Clock;
+use crate::network;
+use crate::recurrence::Folded;
+use crate::task::{Answer, Period, Segment, Target, Trials};
+use crate::{Error, Result, Tensors};
+use tch::Tensor;
+
+/// What a rollout gives.
+#[derive(Debug)]
+pub struct Played {
+    /// The trials as they happened: for closed loops all segments joined.
+    pub trials: Trials,
+    /// One tensor per target: `[batch, output]` for answers at the final step, else `[time, batch, output]`.
+    pub outputs: Vec<Tensor>,
+    /// Rates after every step, `[time, batch, unit]`, if they were recorded.
+    pub rates: Option<Tensor>,
+    /// The state after the last step.
+    pub last: Tensors,
+}
+
+/// Where in the trials a hook is called.
+pub struct Moment<'a> {
+    /// Step and conditions.
+    pub clock: Clock<'a>,
+    /// The trials' input at this step, `[batch, input]`.
+    pub input: Tensor,
+}
+
+/// What an online rule does within a trial.
+pub trait StepHook {
+    /// Called before each step; a drive `[batch, unit]` is added to the input of the units.
+    ///
+    /// # Errors
+    /// What the rule reports.
+    fn before(&mut self, moment: &Moment, parameters: &Tensors, state: &Tensors) -> Result<Option<Tensor>> {
+        let _ = (moment, parameters, state);
+        Ok(None)
+    }
+
+    /// Called after each step with the new state, the rates `[batch, unit]` and the outputs `[batch, output]` of the heads in use;
+    /// may change parameters of heads, and others if [`StepHook::changes_dynamics`].
+    ///
+    /// # Errors
+    /// What the rule reports.
+    fn after(
+        &mut self,
+        moment: &Moment,
+        parameters: &mut Tensors,
+        state: &Tensors,
+        rates: &Tensor,
+        outputs: &[Tensor],
+    ) -> Result<()>;
+
+    /// Whether more than heads changes within a trial, so that weights are prepared anew at each step. Default: no.
+    fn changes_dynamics(&self) -> bool {
+        false
+    }
+}
+
+/// One segment, step by step.
+pub(super) struct Steps<'a> {
+    pub shared: &'a Shared<'a>,
+    pub prepared: &'a Tensors,
+    pub periods: &'a [Period],
+    pub first_step: usize,
+}
+
+impl Steps<'_> {
+    fn clock(&self, t: usize) -> Clock<'_> {
+        let border = t == 0 || self.periods.iter().any(|period| period.steps.start == t);
+        Clock { step: self.first_step + t, border, setting: self.shared.setting }
+    }
+
+    /// The state, cut off from its past where a window of truncated backpropagation begins.
+    fn cut(&self, t: usize, state: Tensors) -> Tensors {
+        let border = self.shared.window.is_some_and(|window| t > 0 && t % window == 0);
+        if border { state.map(Tensor::detach) } else { state }
+    }
+
+    /// Run without readout: the last state, and the rates of every step if they are recorded.
+    pub fn run(&self, mut state: Tensors, projected: &Tensor, record: Record) -> Result<(Tensors, Vec<Tensor>)> {
+        let mut rates = Vec::new();
+        for (t, input) in projected.unbind(0).iter().enumerate() {
+            state = self.shared.dynamics.step(&self.clock(t), self.prepared, &self.cut(t, state), input, None)?;
+            if record == Record::Rates {
+                rates.push(self.shared.dynamics.rates(&state)?);
+            }
+        }
+        Ok((state, rates))
+    }
+
+    /// Run with the feedback of a head.
+    fn run_with_feedback(
+        &self,
+        head: usize,
+        parameters: &Tensors,
+        mut state: Tensors,
+        projected: &Tensor,
+    ) -> Result<(Tensors, Vec<Tensor>)> {
+        let mut rates = Vec::new();
+        for (t, input) in projected.unbind(0).iter().enumerate() {
+            let drive = feedback(self.shared, head, parameters, &state)?;
+            state = self.shared.dynamics.step(&self.clock(t), self.prepared, &self.cut(t, state), input, Some(&drive))?;
+            rates.push(self.shared.dynamics.rates(&state)?);
+        }
+        Ok((state, rates))
+    }
+}
+
+/// What the head says of the present state, as a drive to the units.
+fn feedback(shared: &Shared, head: usize, parameters: &Tensors, state: &Tensors) -> Result<Tensor> {
+    let rates = shared.dynamics.rates(state)?;
+    let output = network::read(parameters, shared.readout, &[head], &rates)?;
+    network::feed_back(parameters, &output[0])
+}
+
+/// Play one segment: the last state, and the rates `[time, batch, unit]` (of the last step alone if only that is needed).
+pub(super) fn advance(
+    shared: &Shared,
+    parameters: &Tensors,
+    prepared: &Tensors,
+    state: Tensors,
+    projected: &Tensor,
+    record: Record,
+    place: (&[Period], usize),
+) -> Result<(Tensors, Tensor)> {
+    let (periods, first_step) = place;
+    if let Some(form) = shared.rate_form().filter(|_| !shared.graph) {
+        let run = Folded::new(&form, prepared, projected)?.forward(state.get(&form.state)?)?;
+        let time = projected.size()[0];
+        let last = Tensors::from([(form.state.as_str(), run.states.select(0, time))]);
+        let from = if record == Record::Rates { 1 } else { time };
+        let kept = run.states.narrow(0, from, time + 1 - from);
+        return Ok((last, shared.dynamics.rates(&Tensors::from([(form.state.as_str(), kept)]))?));
+    }
+    let steps = Steps { shared, prepared, periods, first_step };
+    let (state, rates) = match shared.readout.feedback {
+        Some(head) => steps.run_with_feedback(head, parameters, state, projected)?,
+        None => steps.run(state, projected, record)?,
+    };
+    let rates = match record {
+        Record::Rates => Tensor::f_stack(&rates, 0)?,
+        Record::Outputs => shared.dynamics.rates(&state)?.unsqueeze(0),
+    };
+    Ok((state, rates))
+}
+
+/// Join the segments of closed-loop trials.
+#[derive(Default)]
+pub(super) struct Joined {
+    inputs: Vec<Tensor>,
+    targets: Vec<Vec<Target>>,
+    periods: Vec<Period>,
+    steps: usize,
+}
+
+impl Joined {
+    pub fn push(&mut self, segment: Segment) {
+        let time = segment.inputs.size()[0] as usize;
+        let shift = self.steps;
+        let shifted = |p: Period| Period::new(p.name, p.steps.start + shift, p.steps.end + shift);
+        self.periods.extend(segment.periods.into_iter().map(shifted));
+        self.inputs.push(segment.inputs);
+        self.targets.push(segment.targets);
+        self.steps += time;
+    }
+
+    /// The trials as they happened. `share` is batch over rows: totals of later segments are those of the rows, and stand for the
+    /// whole batch in proportion.
+    pub fn finish(mut self, trials: &Trials, share: f64) -> Result<Trials> {
+        let answer = trials.answer;
+        let last = self.targets.pop().unwrap_or_default();
+        let targets = match answer {
+            Answer::FinalStep => last,
+            Answer::EveryStep => {
+                self.targets.push(last);
+                let heads = self.targets[0].len();
+                (0..heads).map(|h| join_targets(&self.targets, h, share)).collect::<Result<_>>()?
+            }
+        };
+        Ok(Trials {
+            inputs: Tensor::f_cat(&self.inputs, 0)?,
+            targets,
+            answer,
+            periods: self.periods,
+            conditions: trials.conditions.clone(),
+            rest: None,
+        })
+    }
+}
+
+fn join_targets(segments: &[Vec<Target>], head: usize, share: f64) -> Result<Target> {
+    let parts = segments.iter().map(|s| s.get(head)).collect::<Option<Vec<_>>>().ok_or_else(|| {
+        Error::Failed("a closed-loop segment has fewer targets than the first".into())
+    })?;
+    let values = Tensor::f_cat(&parts.iter().map(|t| &t.values).collect::<Vec<_>>(), 0)?;
+    let weights: Vec<Tensor> = parts
+        .iter()
+        .map(|t| match &t.weight {
+            Some(weight) => weight.shallow_clone(),
+            None => Tensor::ones(&t.values.size()[..2], (tch::Kind::Float, t.values.device())),
+        })
+        .collect();
+    let later: f64 = parts[1..].iter().map(|t| t.total * share).sum();
+    Ok(Target {
+        head: parts[0].head,
+        level: parts[0].level,
+        values,
+        weight: Some(Tensor::f_cat(&weights, 0)?),
+        total: parts[0].total + later,
+    })
+}
+
+/// What heads say of `rates` `[time, batch, unit]`: at the last step or at every step.
+pub(super) fn answers(shared: &Shared, parameters: &Tensors, trials: &Trials, rates: &Tensor) -> Result<Vec<Tensor>> {
+    let rates = match trials.answer {
+        Answer::FinalStep => rates.select(0, rates.size()[0] - 1),
+        Answer::EveryStep => rates.shallow_clone(),
+    };
+    network::read(parameters, shared.readout, &shared.heads(trials), &rates)
+}
+
+/// Play a block of rows; with autograd enabled, outputs carry the graph.
+pub(super) fn play(shared: &Shared, mut block: Block, record: Record) -> Result<Played> {
+    let prepared = shared.dynamics.prepare(&block.parameters, shared.setting)?;
+    let mut state = shared.initial_state(&prepared, &block)?;
+    let every = record == Record::Rates || block.trials.answer == Answer::EveryStep || block.trials.rest.is_some();
+    let record_steps = if every { Record::Rates } else { Record::Outputs };
+    let mut rest = block.trials.rest.take();
+    let mut trials = block.trials;
+    if rest.is_none() {
+        let projected = shared.drive(&prepared, &trials.inputs, block.first, 0)?;
+        let place = (&trials.periods[..], 0);
+        let (last, rates) = advance(shared, &block.parameters, &prepared, state, &projected, record_steps, place)?;
+        let outputs = answers(shared, &block.parameters, &trials, &rates)?;
+        return Ok(Played { trials, outputs, rates: (record == Record::Rates).then_some(rates), last });
+    }
+    let share = shared.batch as f64 / trials.batch().max(1) as f64;
+    let mut joined = Joined::default();
+    let mut all_rates = Vec::new();
+    let mut next = Some(Segment {
+        inputs: trials.inputs.shallow_clone(),
+        targets: std::mem::take(&mut trials.targets),
+        periods: trials.periods.clone(),
+    });
+    let mut index = 0;
+    while let Some(segment) = next.take() {
+        let projected = shared.drive(&prepared, &segment.inputs, block.first, index)?;
+        let place = (&segment.periods[..], joined.steps);
+        let (after, rates) = advance(shared, &block.parameters, &prepared, state, &projected, Record::Rates, place)?;
+        state = after;
+        let heads: Vec<usize> = segment.targets.iter().map(|t| t.head).collect();
+        let said = network::read(&block.parameters, shared.readout, &heads, &rates.detach())?;
+        all_rates.push(rates);
+        joined.push(segment);
+        if let Some(rest) = &mut rest {
+            next = rest.next(&said.iter().map(Tensor::detach).collect::<Vec<_>>())?;
+        }
+        index += 1;
+    }
+    let trials = joined.finish(&trials, share)?;
+    let rates = Tensor::f_cat(&all_rates, 0)?;
+    let outputs = answers(shared, &block.parameters, &trials, &rates)?;
+    Ok(Played { trials, outputs, rates: (record == Record::Rates).then_some(rates), last: state })
+}
+
+/// Play all rows as one block with a hook at each step; gives the changed parameters back.
+pub(super) fn play_online(shared: &Shared, block: Block, hook: &mut dyn StepHook) -> Result<(Played, Tensors)> {
+    if block.trials.rest.is_some() {
+        return Err(Error::Incompatible {
+            needs: "a rule that learns within the trial".into(),
+            because: "the task's inputs depend on the answers; use an open-loop task".into(),
+        });
+    }
+    let mut prepared = shared.dynamics.prepare(&block.parameters, shared.setting)?;
+    let mut state = shared.initial_state(&prepared, &block)?;
+    let heads = shared.heads(&block.trials);
+    let inputs = block.trials.inputs.unbind(0);
+    let projected = shared.drive(&prepared, &block.trials.inputs, block.first, 0)?.unbind(0);
+    let mut parameters = block.parameters;
+    let changes = hook.changes_dynamics();
+    let (mut rates_over_time, mut outputs_over_time) = (Vec::new(), Vec::new());
+    let starts: Vec<usize> = block.trials.periods.iter().map(|p| p.steps.start).collect();
+    for (t, input) in inputs.iter().enumerate() {
+        let clock = Clock { step: t, border: t == 0 || starts.contains(&t), setting: shared.setting };
+        let moment = Moment { clock, input: input.shallow_clone() };
+        let own = hook.before(&moment, &parameters, &state)?;
+        let fed = shared.readout.feedback.map(|head| feedback(shared, head, &parameters, &state)).transpose()?;
+        let drive = match (own, fed) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        };
+        // Changed weights act from the next step on; the input is then projected step by step, so the noise drawn for the whole
+        // trial is kept as the difference.
+        let step_input = if changes {
+            let fresh = shared.dynamics.project(&prepared, &input.unsqueeze(0))?.squeeze_dim(0);
+            prepared = shared.dynamics.prepare(&parameters, shared.setting)?;
+            &projected[t] - fresh + shared.dynamics.project(&prepared, &input.unsqueeze(0))?.squeeze_dim(0)
+        } else {
+            projected[t].shallow_clone()
+        };
+        state = shared.dynamics.step(&clock, &prepared, &state, &step_input, drive.as_ref())?;
+        let rates = shared.dynamics.rates(&state)?;
+        let outputs = network::read(&parameters, shared.readout, &heads, &rates)?;
+        hook.after(&moment, &mut parameters, &state, &rates, &outputs)?;
+        rates_over_time.push(rates);
+        outputs_over_time.push(outputs);
+    }
+    let outputs = (0..heads.len())
+        .map(|h| {
+            let steps: Vec<&Tensor> = outputs_over_time.iter().map(|o| &o[h]).collect();
+            match (block.trials.answer, steps.last()) {
+                (Answer::FinalStep, Some(last)) => Ok(last.shallow_clone()),
+                _ => Ok(Tensor::f_stack(&steps, 0)?),
+            }
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let rates = Some(Tensor::f_stack(&rates_over_time, 0)?);
+    Ok((Played { trials: block.trials, outputs, rates, last: state }, parameters))
+}
+
+impl Played {
+    /// Join blocks of rows in order.
+    pub(super) fn join(mut parts: Vec<Self>) -> Result<Self> {
+        if parts.len() == 1 {
+            return parts.pop().ok_or_else(|| Error::Failed("no rows".into()));
+        }
+        let first = parts.first().ok_or_else(|| Error::Failed("a batch without trials".into()))?;
+        let answer = first.trials.answer;
+        let axis = i64::from(answer == Answer::EveryStep);
+        let cat = |pick: &dyn Fn(&Self) -> Tensor, axis: i64| -> Result<Tensor> {
+            Ok(Tensor::f_cat(&parts.iter().map(pick).collect::<Vec<_>>(), axis)?)
+        };
+        let mut targets = Vec::new();
+        let mut outputs = Vec::new();
+        for (h, target) in first.trials.targets.iter().enumerate() {
+            let weight = match &target.weight {
+                Some(_) => {
+                    let part = |p: &Self| p.trials.targets[h].weight.as_ref().map_or_else(Tensor::new, Tensor::shallow_clone);
+                    Some(cat(&part, axis)?)
+                }
+                None => None,
+            };
+            let values = cat(&|p: &Self| p.trials.targets[h].values.shallow_clone(), axis)?;
+            targets.push(Target { head: target.head, level: target.level, values, weight, total: target.total });
+            outputs.push(cat(&|p: &Self| p.outputs[h].shallow_clone(), axis)?);
+        }
+        let mut conditions = first.trials.conditions.clone();
+        for part in &parts[1..] {
+            for (name, column) in &mut conditions {
+                column.extend(part.trials.conditions.get(name).into_iter().flatten());
+            }
+        }
+        let rates = match &first.rates {
+            Some(_) => Some(cat(&|p: &Self| p.rates.as_ref().map_or_else(Tensor::new, Tensor::shallow_clone), 1)?),
+            None => None,
+        };
+        let mut last = Tensors::new();
+        for name in first.last.names() {
+            let states = parts.iter().map(|p| p.last.get(name)).collect::<Result<Vec<_>>>()?;
+            last.insert(name, Tensor::f_cat(&states, 0)?);
+        }
+        let trials = Trials {
+            inputs: cat(&|p: &Self| p.trials.inputs.shallow_clone(), 1)?,
+            targets,
+            answer,
+            periods: first.trials.periods.clone(),
+            conditions,
+            rest: None,
+        };
+        Ok(Self { trials, outputs, rates, last })
+    }
+}

@@ -1,0 +1,265 @@
+//! The one loop over updates: lesson, trials, update, evaluation, checkpoint, stop.
+
+use crate::cell::{BuildContext, Mode};
+use crate::curriculum::{Evaluation, History, Lesson, LessonContext, LessonRecord, Step, UpdateRecord};
+use crate::evaluate::Evaluator;
+use crate::experiment::Parts;
+use crate::network::Network;
+use crate::observer::Observe;
+use crate::rollout::Rollout;
+use crate::rule::Learner;
+use crate::run::{Checkpoint, RunDir};
+use crate::workers::{Workers, guarded};
+use crate::{Error, Experiment, Registry, Result, Stream};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+mod log;
+mod session;
+
+use log::Log;
+pub use session::{Outcome, Session};
+
+/// Why a member stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    /// The curriculum or the budget ended it.
+    Finished(String),
+    /// It was asked to stop; it can go on.
+    Interrupted,
+}
+
+/// The training of one member.
+struct Trainer<'a> {
+    member: usize,
+    experiment: &'a Experiment,
+    parts: &'a Parts,
+    context: BuildContext<'a>,
+    registry: &'a Registry,
+    dir: RunDir,
+    workers: &'a Workers,
+    observer: &'a dyn Observe,
+    stop: &'a AtomicBool,
+    root: Stream,
+    trial_root: Stream,
+    network: Network,
+    learner: Box<dyn Learner>,
+    history: History,
+    log: Log,
+}
+
+impl<'a> Trainer<'a> {
+    /// Begin anew, or continue from the last intact checkpoint.
+    fn new(session: &Session<'a>, parts: &'a Parts, member: usize, dir: RunDir, workers: &'a Workers) -> Result<Self> {
+        let experiment = session.experiment;
+        let context = parts.context(experiment, session.registry)?;
+        let seed = experiment.member_seed(member);
+        let root = Stream::new(seed);
+        let trial_seed = if experiment.training.shared_trials { experiment.seed } else { seed };
+        let checkpoint = match dir.checkpoints().is_empty() {
+            true => None,
+            false => Some(dir.load_last_checkpoint(context.device)?),
+        };
+        let history = checkpoint.as_ref().map(|c| c.state.history.clone()).unwrap_or_default();
+        let (mut network, mut learner) = begin(parts, &context, seed, history.restarts)?;
+        if let Some(Checkpoint { parameters, learner: saved, state }) = checkpoint {
+            network = parts.network_from(&context, parameters, state.readout)?;
+            learner.refit(&network)?;
+            learner.restore(saved)?;
+        }
+        let log = Log::open(&dir, history.updates)?;
+        Ok(Self {
+            member,
+            experiment,
+            parts,
+            context,
+            registry: session.registry,
+            dir,
+            workers,
+            observer: session.observer,
+            stop: session.stop,
+            trial_root: Stream::new(trial_seed),
+            root,
+            network,
+            learner,
+            history,
+            log,
+        })
+    }
+
+    /// Train until the curriculum, the budget or a signal ends it.
+    fn run(&mut self) -> Result<Ending> {
+        let training = &self.experiment.training;
+        self.observer.start(self.member, self.history.updates, training.updates);
+        loop {
+            match self.next()? {
+                Step::Stop { reason } => return self.finish(reason),
+                Step::Restart { reason } => self.restart(&reason)?,
+                Step::Lesson(lesson) => {
+                    if self.history.lesson() != Some(&lesson) {
+                        self.begin_lesson(lesson)?;
+                    }
+                    if self.history.updates >= training.updates {
+                        let reason = format!("budget of {} updates", training.updates);
+                        return self.finish(reason);
+                    }
+                    if self.stop.load(Ordering::Relaxed) {
+                        self.save()?;
+                        return Ok(Ending::Interrupted);
+                    }
+                    self.update()?;
+                    if self.history.updates % training.updates_per_evaluation == 0 {
+                        self.evaluate()?;
+                    }
+                    if self.history.updates % training.checkpoint_interval() == 0 {
+                        self.save()?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Result<Step> {
+        let stream = self.root.child("curriculum").at(self.history.updates).at(self.history.restarts);
+        let context = LessonContext { registry: self.registry, stream };
+        let name = &self.experiment.curriculum.name;
+        guarded(&format!("curriculum '{name}'"), || {
+            self.parts.curriculum.next(&self.history, &self.parts.spec, &context)
+        })
+    }
+
+    fn begin_lesson(&mut self, lesson: Lesson) -> Result<()> {
+        // What solved the last lesson, or has not learned anything yet, is kept.
+        let stream = Parts::initial_stream(self.experiment.member_seed(self.member), self.history.restarts);
+        if self.history.lessons.is_empty() {
+            self.fit_heads(&lesson, &stream)?;
+            self.save()?;
+        } else {
+            self.save()?;
+            self.fit_heads(&lesson, &stream)?;
+        }
+        self.observer.lesson(self.member, &lesson);
+        self.history.lessons.push(LessonRecord { from: self.history.updates, lesson });
+        Ok(())
+    }
+
+    fn fit_heads(&mut self, lesson: &Lesson, stream: &Stream) -> Result<()> {
+        self.network.drop_heads(&lesson.drop_heads);
+        self.network.add_heads(&lesson.heads(&self.parts.spec), &self.context, stream)?;
+        self.learner.refit(&self.network)
+    }
+
+    fn restart(&mut self, reason: &str) -> Result<()> {
+        tracing::info!(member = self.member, updates = self.history.updates, reason, "beginning again");
+        self.history.restarts += 1;
+        self.history.recent.clear();
+        let seed = self.experiment.member_seed(self.member);
+        (self.network, self.learner) = begin(self.parts, &self.context, seed, self.history.restarts)?;
+        if let Some(lesson) = self.history.lesson().cloned() {
+            self.fit_heads(&lesson, &Parts::initial_stream(seed, self.history.restarts))?;
+            self.history.lessons.push(LessonRecord { from: self.history.updates, lesson });
+        }
+        Ok(())
+    }
+
+    fn update(&mut self) -> Result<()> {
+        let lesson = self.history.lesson().cloned().unwrap_or_default();
+        let index = self.history.updates;
+        let batch = self.parts.rule.batch().unwrap_or(self.experiment.training.batch);
+        let task = &*self.parts.task;
+        let mut stream = self.trial_root.child("trials").at(index);
+        let trials = guarded(&format!("task '{}'", self.experiment.task.name), || task.trials(&lesson, batch, &mut stream))?;
+        let trials = trials.to(self.context.device, self.context.kind);
+        let rollout = Rollout {
+            task,
+            lesson: &lesson,
+            setting: self.parts.setting(&lesson, Mode::Training),
+            stream: self.root.child("network").at(index),
+            workers: self.workers,
+            fast: self.experiment.training.fast,
+            settle: self.experiment.training.settle_steps,
+        };
+        let learner = &mut self.learner;
+        let network = &mut self.network;
+        let report =
+            guarded(&format!("rule '{}'", self.experiment.rule.name), || learner.update(network, trials, &rollout))?;
+        self.history.updates += 1;
+        let update = self.history.updates;
+        if !report.loss.is_finite() {
+            return Err(Error::NotFinite { what: "the loss".into(), update });
+        }
+        let record = UpdateRecord { update, loss: report.loss, accuracy: report.accuracy };
+        self.observer.update(self.member, &record);
+        self.log.update(&record, report.gradient_norm);
+        let memory = self.parts.curriculum.memory();
+        if memory > 0 {
+            if self.history.recent.len() == memory {
+                self.history.recent.pop_front();
+            }
+            self.history.recent.push_back(record);
+        }
+        Ok(())
+    }
+
+    /// Judge the present network; the stream depends on the update alone.
+    fn judge(&self) -> Result<Evaluation> {
+        let lesson = self.history.lesson().cloned().unwrap_or_default();
+        let evaluator = Evaluator {
+            parts: self.parts,
+            training: &self.experiment.training,
+            workers: self.workers,
+            mode: Mode::Evaluation,
+            from: None,
+        };
+        let stream = self.trial_root.child("evaluation").at(self.history.updates);
+        let results = evaluator.run(&self.network, &lesson, self.experiment.training.evaluation_trials, &stream)?;
+        if let Some(what) = crate::network::first_not_finite(&self.network.parameters) {
+            return Err(Error::NotFinite { what: format!("parameter '{what}'"), update: self.history.updates });
+        }
+        Ok(Evaluation {
+            update: self.history.updates,
+            lesson: self.history.lessons.len().saturating_sub(1),
+            trials: results.trials,
+            loss: results.loss,
+            accuracy: results.accuracy,
+            heads: results.heads,
+        })
+    }
+
+    fn evaluate(&mut self) -> Result<()> {
+        let evaluation = self.judge()?;
+        let lesson = self.history.lesson().cloned().unwrap_or_default();
+        self.observer.evaluation(self.member, &evaluation, &lesson);
+        self.log.evaluation(&evaluation, &lesson)?;
+        self.history.evaluations.push(evaluation);
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<()> {
+        self.log.flush()?;
+        self.dir.save_checkpoint(&self.network, &self.learner.state()?, &self.history)
+    }
+
+    fn finish(&mut self, reason: String) -> Result<Ending> {
+        self.save()?;
+        self.observer.stop(self.member, self.history.updates, &reason);
+        Ok(Ending::Finished(reason))
+    }
+
+    /// The last evaluation; made now, outside the history, if training ended between two.
+    fn last_evaluation(&self) -> Result<Evaluation> {
+        match self.history.evaluations.last().filter(|e| e.update == self.history.updates) {
+            Some(evaluation) => Ok(evaluation.clone()),
+            None => self.judge(),
+        }
+    }
+}
+
+/// A new network and its learner.
+fn begin(parts: &Parts, context: &BuildContext, seed: u64, restart: u64) -> Result<(Network, Box<dyn Learner>)> {
+    let stream = Parts::initial_stream(seed, restart);
+    let mut network = parts.cell.build(context, &stream.child("cell"))?;
+    // Heads of the default lesson, so that a rule that wires them back finds them.
+    network.add_heads(&[0], context, &stream)?;
+    let learner = parts.rule.start(&mut network, context, &stream.child("rule"))?;
+    Ok((network, learner))
+}

@@ -1,0 +1,100 @@
+//! The metrics of a member: one JSON line an evaluation, and the same as TensorBoard events.
+
+use crate::curriculum::{Evaluation, Lesson, UpdateRecord};
+use crate::run::RunDir;
+use crate::storage::float::to_value;
+use crate::storage::tensorboard::EventWriter;
+use crate::storage::JsonLines;
+use crate::Result;
+use serde_json::{Map, Value, json};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Writes metrics; what a resumed run had written beyond its checkpoint is dropped and written again.
+pub(super) struct Log {
+    lines: JsonLines,
+    events: EventWriter,
+    began: Instant,
+    before: f64,
+    updates: u64,
+    loss: f64,
+    accuracy: Option<f64>,
+    norm: Option<f64>,
+}
+
+impl Log {
+    /// Open the log of a member that stands after `updates` updates.
+    pub fn open(dir: &RunDir, updates: u64) -> Result<Self> {
+        let kept = |line: &Value| line["update"].as_u64().is_some_and(|update| update <= updates);
+        let lines = JsonLines::open(dir.metrics_path(), kept)?;
+        let before = dir.metrics()?.last().and_then(|line| line["seconds"].as_f64()).unwrap_or(0.0);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+        let events = EventWriter::create(dir.path(), now)?;
+        Ok(Self { lines, events, began: Instant::now(), before, updates: 0, loss: 0.0, accuracy: None, norm: None })
+    }
+
+    /// Take an update into the means since the last evaluation.
+    pub fn update(&mut self, record: &UpdateRecord, norm: Option<f64>) {
+        let add = |sum: &mut Option<f64>, value: Option<f64>| {
+            if let Some(value) = value {
+                *sum = Some(sum.unwrap_or(0.0) + value);
+            }
+        };
+        self.updates += 1;
+        self.loss += record.loss;
+        add(&mut self.accuracy, record.accuracy);
+        add(&mut self.norm, norm);
+    }
+
+    /// Write an evaluation.
+    pub fn evaluation(&mut self, evaluation: &Evaluation, lesson: &Lesson) -> Result<()> {
+        let mean = |sum: f64| sum / self.updates.max(1) as f64;
+        let mut line = Map::new();
+        let mut put = |name: &str, value: Option<f64>| {
+            if let Some(value) = value {
+                line.insert(name.into(), to_value(value));
+            }
+        };
+        put("loss", Some(evaluation.loss));
+        put("accuracy", evaluation.accuracy);
+        put("training_loss", Some(mean(self.loss)));
+        put("training_accuracy", self.accuracy.map(mean));
+        put("gradient_norm", self.norm.map(mean));
+        for (name, value) in &lesson.schedule {
+            put(name, Some(*value));
+        }
+        for (name, value) in &line {
+            if let Some(value) = value.as_f64() {
+                self.events.scalar(name, evaluation.update, value)?;
+            }
+        }
+        if let Some(hardest) = lesson.levels.iter().map(|l| l.level).max() {
+            self.events.scalar("level", evaluation.update, hardest as f64)?;
+        }
+        let heads: Vec<Value> = evaluation
+            .heads
+            .iter()
+            .map(|head| {
+                json!({
+                    "head": head.head, "level": head.level,
+                    "loss": to_value(head.loss), "accuracy": head.accuracy.map(to_value),
+                })
+            })
+            .collect();
+        let mut whole = Map::new();
+        whole.insert("update".into(), evaluation.update.into());
+        whole.insert("lesson".into(), evaluation.lesson.into());
+        whole.insert("levels".into(), lesson.levels.iter().map(|l| l.level).collect::<Vec<_>>().into());
+        whole.insert("trials".into(), evaluation.trials.into());
+        whole.extend(line);
+        whole.insert("heads".into(), heads.into());
+        whole.insert("seconds".into(), to_value(self.before + self.began.elapsed().as_secs_f64()));
+        self.lines.append(&whole)?;
+        (self.updates, self.loss, self.accuracy, self.norm) = (0, 0.0, None, None);
+        Ok(())
+    }
+
+    /// Make sure that what was written is on disk.
+    pub fn flush(&mut self) -> Result<()> {
+        self.events.flush()
+    }
+}
