@@ -168,7 +168,9 @@ pub fn refuse_drive(drive: Option<&Tensor>, cell: &str) -> Result<()> {
         None => Ok(()),
         Some(_) => Err(Error::Incompatible {
             needs: "a drive to each unit".into(),
-            because: format!("the cell '{cell}' has no additive input to its units; use a rate network such as leaky-rnn"),
+            because: format!(
+                "the cell '{cell}' has no additive input to its units; use a rate network such as leaky-rnn"
+            ),
         }),
     }
 }

@@ -79,8 +79,7 @@ impl Evaluator<'_> {
                 row.narrow(0, 0, 1).expand(&shape, false).contiguous()
             })
         });
-        let played =
-            guarded("cell", || rollout.play_from(network, &drawn, Record::Outputs, initial.as_ref()))?;
+        let played = guarded("cell", || rollout.play_from(network, &drawn, Record::Outputs, initial.as_ref()))?;
         let scores = guarded("task", || self.parts.task.score(&played.trials, &played.outputs))?;
         let heads: Vec<HeadResult> = scores
             .heads

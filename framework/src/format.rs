@@ -1,8 +1,8 @@
 //! File formats of other programs: networks come in and go out.
 
 use crate::network::Network;
-use crate::{Problems, Registry, Result, Spec};
 use crate::{Cell, Curriculum, Lesson, Task, Tensors};
+use crate::{Problems, Registry, Result, Spec};
 use std::fmt::Debug;
 use std::path::Path;
 

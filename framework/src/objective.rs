@@ -165,9 +165,7 @@ impl Objective {
         let right = match (self.loss, self.tolerance) {
             (Loss::CrossEntropy, _) => output.argmax(-1, false).eq_tensor(&target.values),
             (Loss::BinaryCrossEntropy, _) => output.gt(0.0).eq_tensor(&target.values.gt(0.5)).all_dim(-1, false),
-            (Loss::SquaredError, Some(tolerance)) => {
-                (&output - &target.values).abs().le(tolerance).all_dim(-1, false)
-            }
+            (Loss::SquaredError, Some(tolerance)) => (&output - &target.values).abs().le(tolerance).all_dim(-1, false),
             (Loss::SquaredError, None) => return None,
         };
         Some(right.to_kind(output.kind()))

@@ -175,7 +175,11 @@ impl<'a> RunView<'a> {
             (None, _, _) => {
                 let levels = self.lesson().levels.iter().map(|l| l.level.to_string()).collect::<Vec<_>>().join(", ");
                 let remedy = format!("it learned: {levels}");
-                return Err(Error::config("level", format_args!("is {level}, which no head of the network learned"), remedy));
+                return Err(Error::config(
+                    "level",
+                    format_args!("is {level}, which no head of the network learned"),
+                    remedy,
+                ));
             }
         };
         if let Some(difficulty) = &self.parts.spec.difficulty {

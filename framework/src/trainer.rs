@@ -167,7 +167,8 @@ impl<'a> Trainer<'a> {
         let batch = self.parts.rule.batch().unwrap_or(self.experiment.training.batch);
         let task = &*self.parts.task;
         let mut stream = self.trial_root.child("trials").at(index);
-        let trials = guarded(&format!("task '{}'", self.experiment.task.name), || task.trials(&lesson, batch, &mut stream))?;
+        let trials =
+            guarded(&format!("task '{}'", self.experiment.task.name), || task.trials(&lesson, batch, &mut stream))?;
         let trials = trials.to(self.context.device, self.context.kind);
         let rollout = Rollout {
             task,

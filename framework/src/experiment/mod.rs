@@ -11,8 +11,8 @@ use crate::network::{Network, Readout};
 use crate::property::{Properties, Property};
 use crate::registry::Slot;
 use crate::{
-    Analysis, Cell, Curriculum, Error, Kind, LearningRule, Lesson, Problem, Problems, Registry, Result, Spec, Stream, Task,
-    TaskSpec, Tensors,
+    Analysis, Cell, Curriculum, Error, Kind, LearningRule, Lesson, Problem, Problems, Registry, Result, Spec, Stream,
+    Task, TaskSpec, Tensors,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -178,7 +178,11 @@ impl Experiment {
                 let count = tch::Cuda::device_count().max(0) as usize;
                 if !tch::Cuda::is_available() || index >= count {
                     let remedy = "use device = \"cpu\"; `synfire doctor` says what was found";
-                    return Err(Error::config("device", format_args!("is '{other}' but {count} GPUs are usable"), remedy));
+                    return Err(Error::config(
+                        "device",
+                        format_args!("is '{other}' but {count} GPUs are usable"),
+                        remedy,
+                    ));
                 }
                 Ok(Device::Cuda(index))
             }

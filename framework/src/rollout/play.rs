@@ -103,7 +103,8 @@ impl Steps<'_> {
         let mut rates = Vec::new();
         for (t, input) in projected.unbind(0).iter().enumerate() {
             let drive = feedback(self.shared, head, parameters, &state)?;
-            state = self.shared.dynamics.step(&self.clock(t), self.prepared, &self.cut(t, state), input, Some(&drive))?;
+            state =
+                self.shared.dynamics.step(&self.clock(t), self.prepared, &self.cut(t, state), input, Some(&drive))?;
             rates.push(self.shared.dynamics.rates(&state)?);
         }
         Ok((state, rates))
@@ -193,9 +194,11 @@ impl Joined {
 }
 
 fn join_targets(segments: &[Vec<Target>], head: usize, share: f64) -> Result<Target> {
-    let parts = segments.iter().map(|s| s.get(head)).collect::<Option<Vec<_>>>().ok_or_else(|| {
-        Error::Failed("a closed-loop segment has fewer targets than the first".into())
-    })?;
+    let parts = segments
+        .iter()
+        .map(|s| s.get(head))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| Error::Failed("a closed-loop segment has fewer targets than the first".into()))?;
     let values = Tensor::f_cat(&parts.iter().map(|t| &t.values).collect::<Vec<_>>(), 0)?;
     let weights: Vec<Tensor> = parts
         .iter()
@@ -339,7 +342,8 @@ impl Played {
         for (h, target) in first.trials.targets.iter().enumerate() {
             let weight = match &target.weight {
                 Some(_) => {
-                    let part = |p: &Self| p.trials.targets[h].weight.as_ref().map_or_else(Tensor::new, Tensor::shallow_clone);
+                    let part =
+                        |p: &Self| p.trials.targets[h].weight.as_ref().map_or_else(Tensor::new, Tensor::shallow_clone);
                     Some(cat(&part, axis)?)
                 }
                 None => None,

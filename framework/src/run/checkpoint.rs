@@ -100,7 +100,11 @@ impl RunDir {
         let folder = self.checkpoint_path(update);
         if !folder.is_dir() {
             let there = self.checkpoints().iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-            return Err(Error::file(&self.path, format!("has no checkpoint after {update} updates"), format!("there are: {there}")));
+            return Err(Error::file(
+                &self.path,
+                format!("has no checkpoint after {update} updates"),
+                format!("there are: {there}"),
+            ));
         }
         checksum::verify(&folder)?;
         let state: State = atomic::read_json(folder.join("state.json"))?;

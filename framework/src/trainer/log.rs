@@ -1,11 +1,11 @@
 //! The metrics of a member: one JSON line an evaluation, and the same as TensorBoard events.
 
+use crate::Result;
 use crate::curriculum::{Evaluation, Lesson, UpdateRecord};
 use crate::run::RunDir;
+use crate::storage::JsonLines;
 use crate::storage::float::to_value;
 use crate::storage::tensorboard::EventWriter;
-use crate::storage::JsonLines;
-use crate::Result;
 use serde_json::{Map, Value, json};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
