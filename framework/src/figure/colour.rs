@@ -52,11 +52,6 @@ impl Colour {
     pub fn is_light(self) -> bool {
         0.299 * f64::from(self.red) + 0.587 * f64::from(self.green) + 0.114 * f64::from(self.blue) > 140.0
     }
-
-    /// `rgba(r,g,b,alpha)` as style sheets write it.
-    pub(super) fn css(self, alpha: f64) -> String {
-        format!("rgba({},{},{},{alpha})", self.red, self.green, self.blue)
-    }
 }
 
 impl From<Colour> for String {

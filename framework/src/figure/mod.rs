@@ -10,20 +10,34 @@
 //!         .mark(Line::new(x, y).label("mean over members").band([0.4, 0.6, 0.8], [0.6, 0.8, 1.0]))
 //!         .mark(Rule::horizontal(0.98).label("threshold")),
 //! );
-//! assert_eq!(figure.columns_used(), 1);
+//! # let folder = tempfile::tempdir().expect("temporary folder");
+//! figure.save(folder.path())?; // learning-curve.svg, .png and .csv
+//! # Ok::<(), synfire::Error>(())
 //! ```
 
-#![allow(dead_code)]
-
+mod canvas;
+mod clip;
 mod colour;
+mod data;
+mod flat;
+mod layout;
+mod legend;
 mod marks;
 mod numbers;
+mod paint;
+mod prepared;
+mod ruler;
+mod space;
+#[cfg(test)]
+mod tests;
 
 pub use colour::{Colour, ColourMap};
 pub use marks::*;
 pub use numbers::Numbers;
 
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::path::{Path as FilePath, PathBuf};
 
 /// A picture of one or more panels in a grid.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -73,6 +87,59 @@ impl Figure {
     pub fn panels(mut self, panels: impl IntoIterator<Item = Panel>) -> Self {
         self.panels.extend(panels);
         self
+    }
+
+    /// The picture as SVG; text stays text, in the reader's DejaVu Sans or another sans-serif font.
+    ///
+    /// # Errors
+    /// When the drawing library fails.
+    pub fn to_svg(&self) -> Result<String> {
+        paint::svg(&layout::lay_out(self))
+    }
+
+    /// The picture as PNG, with two pixels to a pixel of the SVG along each side.
+    ///
+    /// # Errors
+    /// When the drawing library fails.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        paint::png(&layout::lay_out(self))
+    }
+
+    /// Every number of the figure as CSV: a row for each point, with its panel, mark, kind and label.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn to_csv(&self) -> Result<String> {
+        data::csv(self)
+    }
+
+    /// Writes `NAME.svg`, `NAME.png` and `NAME.csv` into a folder, which is made if need be, and returns their paths.
+    ///
+    /// # Errors
+    /// When the name is no file stem, or a file cannot be written.
+    pub fn save(&self, folder: &FilePath) -> Result<Vec<PathBuf>> {
+        let plain = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
+        if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(plain) {
+            let problem = format!("figure name '{}' is no file stem; use letters, digits, '-' and '_'", self.name);
+            return Err(Error::Failed(problem));
+        }
+        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let canvas = layout::lay_out(self);
+        let files = [
+            ("svg", paint::svg(&canvas)?.into_bytes()),
+            ("png", paint::png(&canvas)?),
+            ("csv", self.to_csv()?.into_bytes()),
+        ];
+        let mut paths = Vec::new();
+        for (ending, bytes) in files {
+            let path = folder.join(format!("{}.{ending}", self.name));
+            // Written beside and moved into place: a reader never sees half a picture.
+            let partial = folder.join(format!(".{}.{ending}.partial", self.name));
+            std::fs::write(&partial, bytes).map_err(Error::io(&partial))?;
+            std::fs::rename(&partial, &path).map_err(Error::io(&path))?;
+            paths.push(path);
+        }
+        Ok(paths)
     }
 
     /// Panels side by side: as asked for, else up to three, four panels as two by two.
@@ -194,8 +261,10 @@ pub struct Axis {
     /// Linear or logarithmic.
     pub scale: Scale,
     /// Lower and upper end; without them the data decide.
+    #[serde(with = "crate::figure::numbers::stored::pair")]
     pub limits: Option<(f64, f64)>,
     /// Places of the ticks; empty for round numbers.
+    #[serde(with = "crate::figure::numbers::stored::list")]
     pub ticks: Vec<f64>,
     /// Names of the positions 0, 1, 2, ...; empty for a numeric axis.
     pub categories: Vec<String>,

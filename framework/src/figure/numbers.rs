@@ -73,6 +73,20 @@ pub(super) mod stored {
         Wire::deserialize(from)?.value()
     }
 
+    /// For `Option<(f64, f64)>`.
+    pub mod pair {
+        use super::*;
+
+        pub fn serialize<S: Serializer>(pair: &Option<(f64, f64)>, to: S) -> Result<S::Ok, S::Error> {
+            pair.map(|(low, high)| (Wire::new(low), Wire::new(high))).serialize(to)
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<(f64, f64)>, D::Error> {
+            let pair = Option::<(Wire, Wire)>::deserialize(from)?;
+            pair.map(|(low, high)| Ok((low.value()?, high.value()?))).transpose()
+        }
+    }
+
     /// For `Vec<f64>`.
     pub mod list {
         use super::*;

@@ -116,7 +116,7 @@ pub enum Bins {
     /// This many over the range of all histograms of the panel; equal ratios on a logarithmic axis.
     Count(usize),
     /// Between these edges, in increasing order.
-    Edges(Vec<f64>),
+    Edges(#[serde(with = "crate::figure::numbers::stored::list")] Vec<f64>),
 }
 
 impl Histogram {
@@ -177,6 +177,7 @@ pub struct HeatMap {
     /// How values become colours.
     pub map: ColourMap,
     /// Values at the ends of the colour bar; without them the data decide.
+    #[serde(with = "crate::figure::numbers::stored::pair")]
     pub limits: Option<(f64, f64)>,
     /// Writes the value into each cell.
     pub annotate: bool,
