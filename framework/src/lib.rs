@@ -24,6 +24,7 @@ pub mod subject;
 pub mod table;
 pub mod task;
 pub mod tensors;
+pub mod testing;
 pub mod torch_file;
 pub mod trainer;
 pub mod workers;

@@ -107,10 +107,10 @@ impl<'a> Trainer<'a> {
                         return Ok(Ending::Interrupted);
                     }
                     self.update()?;
-                    if self.history.updates % training.updates_per_evaluation == 0 {
+                    if self.history.updates.is_multiple_of(training.updates_per_evaluation) {
                         self.evaluate()?;
                     }
-                    if self.history.updates % training.checkpoint_interval() == 0 {
+                    if self.history.updates.is_multiple_of(training.checkpoint_interval()) {
                         self.save()?;
                     }
                 }

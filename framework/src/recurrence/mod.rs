@@ -153,21 +153,21 @@ impl Folded {
                 let (state, next) = (&before[t], &mut after[0]);
                 match self.placement {
                     Placement::Whole => {
-                        inputs[t].f_addmm_out(next, state, &weight)?;
+                        let _ = inputs[t].f_addmm_out(next, state, &weight)?;
                         self.activation.apply_in_place(next);
                     }
                     Placement::Drive => {
                         let a = &mut activated_rows[t];
-                        inputs[t].f_addmm_out(a, state, &weight)?;
+                        let _ = inputs[t].f_addmm_out(a, state, &weight)?;
                         self.activation.apply_in_place(a);
-                        state.f_lerp_tensor_out(next, a, &self.leak.detach())?;
+                        let _ = state.f_lerp_tensor_out(next, a, &self.leak.detach())?;
                     }
                     Placement::Current => {
                         let a = &mut activated_rows[t];
                         a.f_copy_(state)?;
                         self.activation.apply_in_place(a);
-                        inputs[t].f_addmm_out(next, a, &weight)?;
-                        next.f_addcmul_(state, &self.keep.detach())?;
+                        let _ = inputs[t].f_addmm_out(next, a, &weight)?;
+                        let _ = next.f_addcmul_(state, &self.keep.detach())?;
                     }
                 }
             }
@@ -210,11 +210,11 @@ impl Folded {
                 let cut = window.is_some_and(|w| t % w == 0) && t > 0;
                 let chained = match self.placement {
                     Placement::Whole => {
-                        lambda.f_mul_out(delta, &slopes[t])?;
+                        let _ = lambda.f_mul_out(delta, &slopes[t])?;
                         if cut { None } else { Some(delta.f_mm(&weight)?) }
                     }
                     Placement::Drive => {
-                        lambda.f_mul_out(delta, &slopes[t])?;
+                        let _ = lambda.f_mul_out(delta, &slopes[t])?;
                         if cut { None } else { Some(lambda.f_mul(&keep)?.f_addmm_(delta, &weight)?) }
                     }
                     Placement::Current => {
@@ -270,10 +270,10 @@ impl Folded {
         let inner = |x: &Tensor, g: &Tensor| -> Result<Tensor> { Ok(x.f_mul(g)?.f_sum(None::<Kind>)?) };
         let mut sum = inner(&self.weight, &adjoint.weight)? + inner(&self.input, &adjoint.input)?;
         if let Some(g) = &adjoint.leak {
-            sum = sum + inner(&self.leak, g)?;
+            sum += inner(&self.leak, g)?;
         }
         if let Some(g) = &adjoint.keep {
-            sum = sum + inner(&self.keep, g)?;
+            sum += inner(&self.keep, g)?;
         }
         Ok(sum)
     }

@@ -127,7 +127,7 @@ fn by_adjoint(
     }
     let mut surrogate = surrogate.ok_or_else(|| Error::Failed("trials without steps".into()))?;
     if let (true, Some(g)) = (initial.requires_grad(), &carried) {
-        surrogate = surrogate + (&initial * g).sum(None::<tch::Kind>);
+        surrogate += (&initial * g).sum(None::<tch::Kind>);
     }
     let through_states = if surrogate.requires_grad() { backward(&surrogate, &direct)? } else { Vec::new() };
     let mut through_states = through_states.into_iter();
@@ -163,7 +163,7 @@ fn forward(
         Ok((steps, last))
     };
     if rest.is_none() {
-        stretch(&trials.inputs, 0)?;
+        let _ = stretch(&trials.inputs, 0)?;
         return Ok((stretches, trials));
     }
     let share = shared.batch as f64 / trials.batch().max(1) as f64;

@@ -76,7 +76,7 @@ impl Steps<'_> {
 
     /// The state, cut off from its past where a window of truncated backpropagation begins.
     fn cut(&self, t: usize, state: Tensors) -> Tensors {
-        let border = self.shared.window.is_some_and(|window| t > 0 && t % window == 0);
+        let border = self.shared.window.is_some_and(|window| t > 0 && t.is_multiple_of(window));
         if border { state.map(Tensor::detach) } else { state }
     }
 

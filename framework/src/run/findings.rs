@@ -57,6 +57,9 @@ impl Findings {
             npz::write_npz(&path, &arrays)?;
             written.push(path);
         }
+        for figure in &self.figures {
+            written.extend(figure.save(folder)?);
+        }
         Ok(written)
     }
 

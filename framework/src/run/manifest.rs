@@ -139,10 +139,10 @@ impl Experiment {
             let mut inner = vec![options];
             while let Some(value) = inner.pop() {
                 if let serde_json::Value::Object(map) = value {
-                    if let Some(name) = map.get("type").and_then(|t| t.as_str()) {
-                        if registry.find(kind, name).is_ok() {
-                            add(kind, name)?;
-                        }
+                    if let Some(name) = map.get("type").and_then(|t| t.as_str())
+                        && registry.find(kind, name).is_ok()
+                    {
+                        add(kind, name)?;
                     }
                     inner.extend(map.into_iter().map(|(_, v)| v));
                 }

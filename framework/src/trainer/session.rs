@@ -126,10 +126,10 @@ impl Session<'_> {
 fn reasons(ended: &[Ended]) -> String {
     let mut words: Vec<&str> = Vec::new();
     for (ending, ..) in ended {
-        if let Ending::Finished(reason) = ending {
-            if !words.contains(&reason.as_str()) {
-                words.push(reason);
-            }
+        if let Ending::Finished(reason) = ending
+            && !words.contains(&reason.as_str())
+        {
+            words.push(reason);
         }
     }
     words.join("; ")
