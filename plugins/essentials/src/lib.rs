@@ -1,1 +1,4 @@
-//! placeholder docs
+//! Components that more than one line of research uses.
+
+pub mod eigen;
+pub mod principal_components;
