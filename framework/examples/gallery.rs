@@ -2,10 +2,13 @@
 
 use std::f64::consts::PI;
 use std::path::Path;
+use synfire::Error;
 use synfire::figure::{
     Axis, Barcode, Bars, Colour, ColourMap, Dendrogram, Figure, HeatMap, Histogram, Line, Panel, Quiver, Rule, Scatter,
     Span, Text, Trajectory2, Trajectory3,
 };
+use synfire::report::{Report, Section};
+use synfire::table::Table;
 
 /// A smooth pseudo-random number between -1 and 1.
 fn wobble(index: usize) -> f64 {
@@ -176,8 +179,27 @@ fn single() -> Figure {
 
 fn main() -> synfire::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "target/gallery".into());
-    for figure in [learning_curves(), comparisons(), maps(), shapes(), single()] {
+    let figures = [learning_curves(), comparisons(), maps(), shapes(), single()];
+    for figure in &figures {
         figure.save(Path::new(&folder))?;
     }
-    Ok(())
+    let table = Table::new("levels", "Accuracy by level", &["level", "cell", "accuracy", "loss"])
+        .row((2, "leaky-rnn", 0.998_123_4, 1.2e-5))
+        .row((30, "leaky-rnn", 0.981, None::<f64>));
+    let summary = Section::new("Summary")
+        .paragraph("Every kind of mark that a figure can have, as files and as this page.")
+        .fact("figures", figures.len())
+        .fact("area of the unit circle", PI)
+        .table(table)
+        .code("[task]\ntype = \"n-parity\"")
+        .note("All numbers on this page are made up.");
+    let report = figures.into_iter().fold(
+        Report::new("Gallery").subtitle("synfire figures").section(summary),
+        |report, figure| {
+            let heading = if figure.title.is_empty() { figure.name.clone() } else { figure.title.clone() };
+            report.section(Section::new(heading).figure(figure))
+        },
+    );
+    let page = Path::new(&folder).join("report.html");
+    std::fs::write(&page, report.to_html()?).map_err(Error::io(&page))
 }

@@ -15,6 +15,7 @@ pub mod optimizer;
 pub mod property;
 pub mod recurrence;
 pub mod registry;
+pub mod report;
 pub mod rng;
 pub mod rollout;
 pub mod rule;

@@ -80,8 +80,13 @@ pub(super) fn thin(places: Vec<Option<Place>>) -> Vec<Option<Place>> {
     if places.len() < 2000 {
         return places;
     }
+    thinned(&places).into_iter().map(|index| places[index]).collect()
+}
+
+/// Which points [`thin`] keeps, in their order.
+pub(super) fn thinned(places: &[Option<Place>]) -> Vec<usize> {
     let column = |place: &Option<Place>| place.map(|(x, _)| x.round() as i64);
-    let mut thinned = Vec::new();
+    let mut kept = Vec::new();
     let mut start = 0;
     while start < places.len() {
         let end = (start..places.len()).find(|index| column(&places[*index]) != column(&places[start]));
@@ -89,12 +94,13 @@ pub(super) fn thin(places: Vec<Option<Place>>) -> Vec<Option<Place>> {
         let height = |index: &usize| places[*index].map_or(0.0, |(_, y)| y);
         let lowest = (start..end).min_by(|a, b| height(a).total_cmp(&height(b))).unwrap_or(start);
         let highest = (start..end).max_by(|a, b| height(a).total_cmp(&height(b))).unwrap_or(start);
-        let mut kept = [start, lowest, highest, end - 1];
-        kept.sort_unstable();
-        thinned.extend(kept.iter().enumerate().filter(|(i, k)| *i == 0 || kept[i - 1] != **k).map(|(_, k)| places[*k]));
+        let mut run = vec![start, lowest, highest, end - 1];
+        run.sort_unstable();
+        run.dedup();
+        kept.append(&mut run);
         start = end;
     }
-    thinned
+    kept
 }
 
 #[cfg(test)]

@@ -125,18 +125,12 @@ fn draw_panel(panel: &Panel, count: usize) -> Drawn {
         space.draw_box(&mut canvas);
         space.draw(&mut marks);
     } else {
-        let (mut x_ends, mut y_ends) = prepared.extents();
-        if panel.equal_units && panel.x.scale == Scale::Linear && panel.y.scale == Scale::Linear {
-            (x_ends, y_ends) = equalise(x_ends, y_ends, (width, height));
-        }
-        let x = Ruler::new(&prepared.x, x_ends, (0.0, width));
-        let y = Ruler::new(&prepared.y, y_ends, (height, 0.0));
-        let frame = Frame { prepared: &prepared, x, y, within };
+        let frame = frame(&prepared, (width, height));
         frame.draw(&mut marks);
         draw_spines(&mut canvas, &prepared, (width, height));
-        drawn.below = draw_x_axis(&mut canvas, &prepared.x, &x, height);
+        drawn.below = draw_x_axis(&mut canvas, &prepared.x, &frame.x, height);
         let bare = !panel.marks.is_empty() && panel.marks.iter().all(|mark| matches!(mark, Mark::Barcode(_)));
-        drawn.left = draw_y_axis(&mut canvas, &prepared.y, &y, height, bare);
+        drawn.left = draw_y_axis(&mut canvas, &prepared.y, &frame.y, height, bare);
     }
     let free = Legend::new(&prepared).map(|legend| (legend.free_corner(&marks.shapes, within), legend));
     // Marks lie under the axes, so that spines stay crisp; a box of three axes lies behind.
@@ -172,6 +166,45 @@ fn draw_panel(panel: &Panel, count: usize) -> Drawn {
     }
     drawn.shapes = canvas.shapes;
     drawn
+}
+
+/// Where the legend of a panel goes.
+pub(super) enum LegendPlace {
+    /// No mark has a label.
+    Nowhere,
+    /// Its upper left corner as shares of the width and height between the axes, from the upper left.
+    Inside(f64, f64),
+    /// Beside the axes, with this width in pixels.
+    Beside(f64),
+}
+
+/// Where the legend goes when the panel is drawn as one of `count`.
+pub(super) fn legend_place(prepared: &Prepared, count: usize) -> LegendPlace {
+    let Some(legend) = Legend::new(prepared) else { return LegendPlace::Nowhere };
+    let (width, height) = area(prepared, count);
+    let mut marks = Canvas::new(width, height);
+    let within = [0.0, 0.0, width, height];
+    if prepared.panel.is_spatial() {
+        Space::new(prepared, within).draw(&mut marks);
+    } else {
+        frame(prepared, (width, height)).draw(&mut marks);
+    }
+    match legend.free_corner(&marks.shapes, within) {
+        Some((x, y)) => LegendPlace::Inside(x / width, y / height),
+        None => LegendPlace::Beside(legend.width),
+    }
+}
+
+/// The axes of a panel that is not spatial.
+pub(super) fn frame<'a>(prepared: &'a Prepared<'a>, (width, height): (f64, f64)) -> Frame<'a> {
+    let panel = prepared.panel;
+    let (mut x_ends, mut y_ends) = prepared.extents();
+    if panel.equal_units && panel.x.scale == Scale::Linear && panel.y.scale == Scale::Linear {
+        (x_ends, y_ends) = equalise(x_ends, y_ends, (width, height));
+    }
+    let x = Ruler::new(&prepared.x, x_ends, (0.0, width));
+    let y = Ruler::new(&prepared.y, y_ends, (height, 0.0));
+    Frame { prepared, x, y, within: [0.0, 0.0, width, height] }
 }
 
 /// Lines at the left and below; all around for maps of cells.

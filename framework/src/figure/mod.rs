@@ -20,6 +20,7 @@ mod clip;
 mod colour;
 mod data;
 mod flat;
+mod interactive;
 mod layout;
 mod legend;
 mod marks;
@@ -32,9 +33,11 @@ mod space;
 mod tests;
 
 pub use colour::{Colour, ColourMap};
+pub use interactive::plotly_script;
 pub use marks::*;
 pub use numbers::Numbers;
 
+use crate::storage::atomic;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path as FilePath, PathBuf};
@@ -105,6 +108,13 @@ impl Figure {
         paint::png(&layout::lay_out(self))
     }
 
+    /// The figure for plotly.js: an object with `data`, `layout`, `config` and `height` (pixels).
+    ///
+    /// Lines and clouds of very many points are thinned to what a screen can show; the CSV has all of them.
+    pub fn to_plotly(&self) -> serde_json::Value {
+        interactive::plot(self)
+    }
+
     /// Every number of the figure as CSV: a row for each point, with its panel, mark, kind and label.
     ///
     /// # Errors
@@ -133,10 +143,7 @@ impl Figure {
         let mut paths = Vec::new();
         for (ending, bytes) in files {
             let path = folder.join(format!("{}.{ending}", self.name));
-            // Written beside and moved into place: a reader never sees half a picture.
-            let partial = folder.join(format!(".{}.{ending}.partial", self.name));
-            std::fs::write(&partial, bytes).map_err(Error::io(&partial))?;
-            std::fs::rename(&partial, &path).map_err(Error::io(&path))?;
+            atomic::write(&path, &bytes)?;
             paths.push(path);
         }
         Ok(paths)

@@ -41,11 +41,8 @@ pub(super) fn svg(canvas: &Canvas) -> Result<String> {
     }
     // The same picture at its proper size: the view box keeps the finer units.
     let fine = format!("width=\"{}\" height=\"{}\"", units(canvas.width), units(canvas.height));
-    let size = format!(
-        "width=\"{}\" height=\"{}\" stroke-linejoin=\"round\" stroke-linecap=\"round\"",
-        canvas.width.round(),
-        canvas.height.round()
-    );
+    let size =
+        format!("width=\"{}\" height=\"{}\" stroke-linejoin=\"round\"", canvas.width.round(), canvas.height.round());
     Ok(text.replacen(&fine, &size, 1))
 }
 

@@ -8,8 +8,10 @@ use super::ruler::{Extent, Ruler};
 use super::{Axis, Colour, Mark};
 use std::collections::HashSet;
 
-const AZIMUTH: f64 = -60.0;
-const ELEVATION: f64 = 22.0;
+/// Direction of the eye around the vertical axis, degrees.
+pub(super) const AZIMUTH: f64 = -60.0;
+/// Height of the eye above the horizon, degrees.
+pub(super) const ELEVATION: f64 = 22.0;
 const TICK_SIZE: f64 = 8.5;
 const LABEL_SIZE: f64 = 10.0;
 
@@ -53,6 +55,11 @@ impl<'a> Space<'a> {
         let scale = (width / (2.0 * half_width)).min(height / (2.0 * half_height)).max(1.0);
         let middle = (within[0] + left + width / 2.0, within[1] + above + height / 2.0);
         Self { prepared, axes, rulers, within, scale, middle }
+    }
+
+    /// Lower and upper ends of the three axes.
+    pub fn ends(&self) -> [(f64, f64); 3] {
+        self.rulers.map(|ruler| ruler.ends)
     }
 
     fn project(&self, corner: Corner) -> Place {
