@@ -6,8 +6,12 @@
 //! because its recurrent loop is slow (the timescale `tau_net` at which each unit's autocorrelation decays). Training on one `N` at
 //! a time lengthens both, training on all `N` so far lengthens `tau_net` alone.
 //!
+//! - [`tasks`]: parity and delayed match over the last `N` symbols of a random stream.
+//! - [`curricula`]: one `N` at a time, all so far, or a sliding window of them.
 //! - [`autocorrelation`]: autocovariance of many units, block by block over time.
 //! - [`exponential_fit`]: `tau_net` from it, by fits of one and two exponentials.
 
 pub mod autocorrelation;
+pub mod curricula;
 pub mod exponential_fit;
+pub mod tasks;
