@@ -6,11 +6,13 @@ use std::process::{Command, ExitCode, Stdio};
 /// Run a program with our terminal and give back its exit code.
 ///
 /// # Errors
-/// When it cannot be started.
+/// When it cannot be started, or is killed before it could say what is wrong.
 pub fn hand_over(command: &mut Command) -> Result<ExitCode, String> {
     let status = command.status().map_err(|error| cannot_run(command, &error))?;
-    // A program killed by a signal has no code of its own.
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+    let Some(code) = status.code() else {
+        return Err(format!("{} ended by {status}", command.get_program().to_string_lossy()));
+    };
+    Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// Run a program to its end, showing what it prints on our standard error.
@@ -73,6 +75,14 @@ mod tests {
         assert_eq!(last_lines("\n", "exit status: 3"), "exit status: 3");
         let pip = "WARNING: retry\nERROR: no version (from versions: none)\nERROR: No matching distribution\n";
         assert_eq!(last_lines(pip, ""), "ERROR: no version (from versions: none)\nERROR: No matching distribution");
+    }
+
+    #[test]
+    fn an_exit_code_is_passed_on_and_a_signal_is_named() {
+        let code = hand_over(Command::new("sh").args(["-c", "exit 101"]));
+        assert_eq!(code, Ok(ExitCode::from(101)));
+        let killed = hand_over(Command::new("sh").args(["-c", "kill -9 $$"])).unwrap_err();
+        assert!(killed.starts_with("sh ended by signal: 9"), "{killed}");
     }
 
     #[test]
