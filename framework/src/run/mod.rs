@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod findings;
+mod import;
 mod manifest;
 
 pub use checkpoint::{Checkpoint, State};
