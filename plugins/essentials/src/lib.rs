@@ -1,4 +1,5 @@
 //! Components that more than one line of research uses.
 
 pub mod eigen;
+pub mod formats;
 pub mod principal_components;

@@ -116,11 +116,10 @@ pub(super) mod tests {
             let registry = Registry::linked().unwrap();
             let context = LessonContext { registry: &registry, stream: Stream::new(0) };
             let step = self.curriculum.next(&self.history, &task(), &context).unwrap();
-            if let Step::Lesson(lesson) = &step {
-                if self.history.lesson() != Some(lesson) {
-                    let record = LessonRecord { from: self.history.updates, lesson: lesson.clone() };
-                    self.history.lessons.push(record);
-                }
+            if let Step::Lesson(lesson) = &step
+                && self.history.lesson() != Some(lesson)
+            {
+                self.history.lessons.push(LessonRecord { from: self.history.updates, lesson: lesson.clone() });
             }
             step
         }
