@@ -1,0 +1,396 @@
+//! How a network learned.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use synfire::analysis::{Findings, Scope};
+use synfire::curriculum::{Evaluation, HeadResult, LessonRecord};
+use synfire::figure::{Axis, Colour, ColourMap, Figure, Line, Panel, Rule};
+use synfire::storage::array::Array;
+use synfire::storage::float::from_value;
+use synfire::subject::RunView;
+use synfire::table::Table;
+use synfire::{Analysis, Component, Problems, Registry, Result, Subject};
+
+/// Loss, accuracy and level over the updates of a run, and how long each level took.
+///
+/// Everything comes from the run's history and its metrics; no network is played, so it works for every run. A lesson counts as
+/// passed when the curriculum went on to another one. Seconds are those of the training itself, read at the evaluation that ended
+/// the lesson; they are missing where the run has no metrics, for example after an import.
+///
+/// figures `learning`: loss, accuracy and, where the task has one, the level against updates; `heads`: the accuracy (or loss) of
+/// every head
+/// tables  `evaluations`: one row an evaluation; `lessons`: updates and seconds of each lesson
+/// arrays  `update`, `loss`, `accuracy`, `training_loss` `[evaluation]`
+///
+/// Source: the usual display of training. Differs: nothing is smoothed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LearningCurve {
+    /// A line across the accuracies, such as the threshold of the curriculum.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// Whether the loss is drawn on a logarithmic axis.
+    pub log_loss: bool,
+}
+
+impl Default for LearningCurve {
+    fn default() -> Self {
+        Self { threshold: None, log_loss: true }
+    }
+}
+
+/// One evaluation with what the metrics add to it.
+#[derive(Clone, Debug, PartialEq)]
+struct Point {
+    update: u64,
+    lesson: usize,
+    loss: f64,
+    accuracy: Option<f64>,
+    training_loss: Option<f64>,
+    gradient_norm: Option<f64>,
+    seconds: Option<f64>,
+    heads: Vec<HeadResult>,
+}
+
+#[typetag::serde(name = "learning-curve")]
+impl Analysis for LearningCurve {
+    fn check(&self, _: &Registry, problems: &mut Problems) {
+        if let Some(threshold) = self.threshold {
+            problems.require((0.0..=1.0).contains(&threshold), "threshold", threshold, "between 0 and 1");
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Run
+    }
+
+    fn run(&self, subject: &Subject) -> Result<Findings> {
+        let view = subject.run()?;
+        let history = view.history();
+        let points = points(&history.evaluations, &view.dir.metrics()?);
+        let lessons = lessons(&history.lessons, &points, history.updates);
+        let mut findings = Findings::new();
+        findings.value("updates", history.updates);
+        findings.value("evaluations", points.len());
+        if history.restarts > 0 {
+            findings.value("restarts", history.restarts);
+        }
+        if let Some(last) = points.last() {
+            findings.value("loss", last.loss);
+            findings.value("accuracy", last.accuracy);
+            findings.value("seconds", last.seconds);
+        } else {
+            findings.note("the run was never evaluated, so there is nothing to draw");
+        }
+        if let Some(level_name) = level_name(view) {
+            let passed = lessons.iter().filter(|lesson| lesson.passed).filter_map(|lesson| lesson.hardest).max();
+            findings.value(format!("largest {level_name} passed"), passed);
+            findings.value(format!("largest {level_name} trained"), lessons.iter().filter_map(|l| l.hardest).max());
+        }
+        findings.tables = vec![evaluation_table(&points, &lessons), lesson_table(&lessons, level_name(view))];
+        if !points.is_empty() {
+            findings.figures.push(self.learning(view, &points, &lessons));
+            findings.figures.extend(self.heads(view, &points));
+            let column =
+                |of: &dyn Fn(&Point) -> f64| Array::new([points.len()], points.iter().map(of).collect::<Vec<_>>());
+            findings.array("update", column(&|p| p.update as f64)?);
+            findings.array("loss", column(&|p| p.loss)?);
+            findings.array("accuracy", column(&|p| p.accuracy.unwrap_or(f64::NAN))?);
+            findings.array("training_loss", column(&|p| p.training_loss.unwrap_or(f64::NAN))?);
+        }
+        Ok(findings)
+    }
+}
+
+fn level_name<'a>(view: &'a RunView) -> Option<&'a str> {
+    view.parts.spec.difficulty.as_ref().map(|difficulty| difficulty.name.as_str())
+}
+
+/// The evaluations of the history, with training loss and seconds from the metrics of the same update.
+fn points(evaluations: &[Evaluation], metrics: &[Value]) -> Vec<Point> {
+    evaluations
+        .iter()
+        .map(|evaluation| {
+            let same = |line: &&Value| {
+                line["update"].as_u64() == Some(evaluation.update)
+                    && line["lesson"].as_u64().is_none_or(|lesson| lesson == evaluation.lesson as u64)
+            };
+            let line = metrics.iter().find(same);
+            let number = |name: &str| line.and_then(|line| from_value(&line[name]));
+            Point {
+                update: evaluation.update,
+                lesson: evaluation.lesson,
+                loss: evaluation.loss,
+                accuracy: evaluation.accuracy,
+                training_loss: number("training_loss"),
+                gradient_norm: number("gradient_norm"),
+                seconds: number("seconds"),
+                heads: evaluation.heads.clone(),
+            }
+        })
+        .collect()
+}
+
+/// How one lesson went.
+#[derive(Clone, Debug, PartialEq)]
+struct LessonSummary {
+    levels: Vec<usize>,
+    hardest: Option<usize>,
+    from: u64,
+    until: u64,
+    passed: bool,
+    seconds: Option<f64>,
+    loss: Option<f64>,
+    accuracy: Option<f64>,
+}
+
+fn lessons(records: &[LessonRecord], points: &[Point], updates: u64) -> Vec<LessonSummary> {
+    let mut began = 0.0;
+    let mut summaries = Vec::with_capacity(records.len());
+    for (index, record) in records.iter().enumerate() {
+        let next = records.get(index + 1);
+        let last = points.iter().rev().find(|point| point.lesson == index);
+        let ended = last.and_then(|point| point.seconds);
+        let levels: Vec<usize> = record.lesson.levels.iter().map(|level| level.level).collect();
+        summaries.push(LessonSummary {
+            hardest: levels.iter().copied().max(),
+            levels,
+            from: record.from,
+            until: next.map_or(updates, |next| next.from),
+            // A restart repeats the same lesson with a new network: it was not passed.
+            passed: next.is_some_and(|next| next.lesson != record.lesson),
+            seconds: ended.map(|ended| ended - began),
+            loss: last.map(|point| point.loss),
+            accuracy: last.and_then(|point| point.accuracy),
+        });
+        began = ended.unwrap_or(began);
+    }
+    summaries
+}
+
+fn evaluation_table(points: &[Point], lessons: &[LessonSummary]) -> Table {
+    let columns =
+        ["update", "level", "loss", "accuracy", "training loss", "gradient norm", "heads", "least accuracy", "seconds"];
+    let mut table = Table::new("evaluations", "Evaluations", &columns);
+    for point in points {
+        let level = lessons.get(point.lesson).and_then(|lesson| lesson.hardest);
+        let least = point.heads.iter().filter_map(|head| head.accuracy).reduce(f64::min);
+        table.push((
+            point.update,
+            level,
+            point.loss,
+            point.accuracy,
+            point.training_loss,
+            point.gradient_norm,
+            point.heads.len(),
+            least,
+            point.seconds,
+        ));
+    }
+    table
+}
+
+fn lesson_table(lessons: &[LessonSummary], level_name: Option<&str>) -> Table {
+    let level = level_name.unwrap_or("level");
+    let columns = [level, "levels", "first update", "updates", "seconds", "passed", "last loss", "last accuracy"]
+        .map(String::from);
+    let mut table = Table::new("lessons", "Lessons, in their order", &columns);
+    for lesson in lessons {
+        table.push((
+            lesson.hardest,
+            lesson.levels.len(),
+            lesson.from,
+            lesson.until - lesson.from,
+            lesson.seconds,
+            lesson.passed,
+            lesson.loss,
+            lesson.accuracy,
+        ));
+    }
+    table
+}
+
+/// Lessons beyond this many are not marked one by one in the curves.
+const MARKED_LESSONS: usize = 12;
+
+impl LearningCurve {
+    fn learning(&self, view: &RunView, points: &[Point], lessons: &[LessonSummary]) -> Figure {
+        let updates: Vec<u64> = points.iter().map(|point| point.update).collect();
+        let mut loss_axis = Axis::new("loss");
+        if self.log_loss && points.iter().any(|point| point.loss > 0.0) {
+            loss_axis = loss_axis.log();
+        }
+        let mut loss = Panel::new("").x("update").y(loss_axis).marks(borders(lessons));
+        let trained: Vec<f64> = points.iter().map(|point| point.training_loss.unwrap_or(f64::NAN)).collect();
+        if trained.iter().any(|value| value.is_finite()) {
+            loss = loss.mark(Line::new(&updates, trained).label("training").colour(Colour::GREY));
+        }
+        let tested: Vec<f64> = points.iter().map(|point| point.loss).collect();
+        let mut panels = vec![loss.mark(Line::new(&updates, tested).label("evaluation").colour(Colour::palette(0)))];
+        if points.iter().any(|point| point.accuracy.is_some()) {
+            let mean: Vec<f64> = points.iter().map(|point| point.accuracy.unwrap_or(f64::NAN)).collect();
+            let mut panel = Panel::new("").x("update").y(accuracy_axis(&mean)).marks(borders(lessons));
+            let several = points.iter().any(|point| point.heads.len() > 1);
+            if several {
+                let least = |point: &Point| point.heads.iter().filter_map(|h| h.accuracy).reduce(f64::min);
+                let least: Vec<f64> = points.iter().map(|point| least(point).unwrap_or(f64::NAN)).collect();
+                panel = panel.mark(Line::new(&updates, least).label("worst head").colour(Colour::palette(1)).thin());
+            }
+            let mut line = Line::new(&updates, mean).colour(Colour::palette(0));
+            line = if several { line.label("mean over heads") } else { line };
+            panel = panel.mark(line);
+            if let Some(threshold) = self.threshold {
+                panel = panel.mark(Rule::horizontal(threshold).label("threshold"));
+            }
+            panels.push(panel);
+        }
+        if let Some(name) = level_name(view).filter(|_| lessons.iter().any(|lesson| lesson.hardest.is_some())) {
+            panels.push(Panel::new("").x("update").y(name).mark(staircase(lessons)));
+        }
+        let title = format!("Training of {}", view.label);
+        let marks = if borders(lessons).is_empty() { "" } else { " Dashed lines: a new lesson begins." };
+        Figure::new("learning", title).columns(panels.len().min(3)).panels(panels).caption(format!(
+            "Loss and accuracy on fresh trials of the lesson of the moment, and the mean loss of the updates before.{marks}"
+        ))
+    }
+
+    /// One line per head, dark for the first, light for the last.
+    fn heads(&self, view: &RunView, points: &[Point]) -> Option<Figure> {
+        let mut heads: Vec<(usize, Option<usize>)> = Vec::new();
+        for head in points.iter().flat_map(|point| &point.heads) {
+            if !heads.contains(&(head.head, head.level)) {
+                heads.push((head.head, head.level));
+            }
+        }
+        if heads.len() < 2 {
+            return None;
+        }
+        let with_accuracy = points.iter().flat_map(|point| &point.heads).any(|head| head.accuracy.is_some());
+        let measured = |head: &HeadResult| if with_accuracy { head.accuracy.unwrap_or(f64::NAN) } else { head.loss };
+        let mut all = Vec::new();
+        let mut lines = Vec::new();
+        let name = level_name(view).unwrap_or("level");
+        for (index, (head, level)) in heads.iter().enumerate() {
+            let own = points.iter().filter_map(|point| {
+                let found = point.heads.iter().find(|h| h.head == *head && h.level == *level)?;
+                Some((point.update as f64, measured(found)))
+            });
+            let (x, y): (Vec<f64>, Vec<f64>) = own.unzip();
+            all.extend_from_slice(&y);
+            // The very light end of the map vanishes on white.
+            let share = 0.9 * index as f64 / (heads.len() - 1) as f64;
+            let mut line = Line::new(x, y).colour(ColourMap::Sequential.at(share));
+            let shown = heads.len() <= 8 || index == 0 || index == heads.len() - 1;
+            if shown {
+                line = line.label(level.map_or(format!("head {head}"), |level| format!("{name} = {level}")));
+            }
+            lines.push(line);
+        }
+        let axis = if with_accuracy { accuracy_axis(&all) } else { Axis::new("loss").log() };
+        let panel = Panel::new("").x("update").y(axis).marks(lines);
+        let caption = "Every head on fresh trials of its level, from the update at which it was added; dark for the first, light for the last.";
+        Some(Figure::new("heads", "Head by head").panel(panel).caption(caption))
+    }
+}
+
+/// From a little below the least accuracy to 1.
+fn accuracy_axis(values: &[f64]) -> Axis {
+    let least = values.iter().copied().filter(|v| v.is_finite()).fold(1.0, f64::min);
+    let lower = if least >= 0.5 { 0.45 } else { 0.0 };
+    Axis::new("accuracy").limits(lower, 1.02)
+}
+
+fn borders(lessons: &[LessonSummary]) -> Vec<Rule> {
+    if lessons.len() > MARKED_LESSONS {
+        return Vec::new();
+    }
+    lessons.iter().skip(1).map(|lesson| Rule::vertical(lesson.from as f64)).collect()
+}
+
+/// The hardest level over time, flat within a lesson.
+fn staircase(lessons: &[LessonSummary]) -> Line {
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    for lesson in lessons {
+        let level = lesson.hardest.map_or(f64::NAN, |level| level as f64);
+        x.extend([lesson.from as f64, lesson.until as f64]);
+        y.extend([level, level]);
+    }
+    Line::new(x, y).colour(Colour::palette(2))
+}
+
+synfire::inventory::submit! { Component::analysis::<LearningCurve>("learning-curve") }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use synfire::Lesson;
+    use synfire::table::Value as Cell;
+
+    fn evaluation(update: u64, lesson: usize, accuracies: &[f64]) -> Evaluation {
+        let heads = accuracies
+            .iter()
+            .enumerate()
+            .map(|(head, accuracy)| HeadResult { head, level: Some(head + 2), loss: 0.5, accuracy: Some(*accuracy) })
+            .collect();
+        let mean = accuracies.iter().sum::<f64>() / accuracies.len() as f64;
+        Evaluation { update, lesson, trials: 10, loss: 0.5, accuracy: Some(mean), heads }
+    }
+
+    fn record(from: u64, levels: &[usize]) -> LessonRecord {
+        LessonRecord { from, lesson: Lesson::with_levels(levels.iter().map(|level| (*level, level - 2))) }
+    }
+
+    fn run() -> (Vec<Point>, Vec<LessonSummary>) {
+        let evaluations = [
+            evaluation(10, 0, &[0.7]),
+            evaluation(20, 0, &[0.99]),
+            evaluation(30, 1, &[0.9, 0.6]),
+            evaluation(40, 2, &[0.5]),
+        ];
+        let metrics = [
+            json!({"update": 10, "lesson": 0, "seconds": 1.0, "training_loss": 0.6}),
+            json!({"update": 20, "lesson": 0, "seconds": 2.5, "training_loss": 0.4}),
+            json!({"update": 30, "lesson": 1, "seconds": 4.0}),
+        ];
+        let points = points(&evaluations, &metrics);
+        let lessons = lessons(&[record(0, &[2]), record(20, &[2, 3]), record(30, &[2, 3])], &points, 45);
+        (points, lessons)
+    }
+
+    #[test]
+    fn lessons_have_their_updates_and_seconds() {
+        let (points, lessons) = run();
+        assert_eq!(points[1].training_loss, Some(0.4));
+        assert_eq!(points[3].seconds, None);
+        let summary: Vec<_> = lessons.iter().map(|l| (l.hardest, l.from, l.until, l.passed, l.seconds)).collect();
+        // the second lesson was begun again, so it was not passed; the last evaluation has no metrics
+        let expected =
+            [(Some(2), 0, 20, true, Some(2.5)), (Some(3), 20, 30, false, Some(1.5)), (Some(3), 30, 45, false, None)];
+        assert_eq!(summary, expected);
+        let table = lesson_table(&lessons, Some("N"));
+        assert_eq!(table.columns[0], "N");
+        assert_eq!(table.rows[0][3], Cell::Integer(20));
+        assert_eq!(evaluation_table(&points, &lessons).rows[2][7], Cell::Number(0.6));
+    }
+
+    #[test]
+    fn levels_rise_in_steps() {
+        let (_, lessons) = run();
+        let line = staircase(&lessons);
+        assert_eq!(line.x, [0.0, 20.0, 20.0, 30.0, 30.0, 45.0]);
+        assert_eq!(line.y, [2.0, 2.0, 3.0, 3.0, 3.0, 3.0]);
+        assert_eq!(borders(&lessons).len(), 2);
+    }
+
+    #[test]
+    fn a_threshold_out_of_range_is_refused() {
+        let mut problems = Problems::under("analysis");
+        let registry = Registry::linked().expect("registry");
+        LearningCurve { threshold: Some(98.0), ..LearningCurve::default() }.check(&registry, &mut problems);
+        let error = problems.into_result().expect_err("percent").to_string();
+        assert_eq!(error, "analysis.threshold is 98, must be between 0 and 1");
+    }
+}
