@@ -147,6 +147,14 @@ impl Error {
     pub fn into_problems(self, path: &str) -> Vec<Problem> {
         match self {
             Self::Config(problems) => problems,
+            Self::Unknown { kind, name, near } => vec![Problem {
+                path: path.into(),
+                problem: format!("is '{name}', an unknown {kind}"),
+                remedy: match &near[..] {
+                    [] => format!("`synfire list {kind}` shows all"),
+                    near => suggestion(near).trim_start_matches("; ").to_string(),
+                },
+            }],
             other => vec![Problem { path: path.into(), problem: other.to_string(), remedy: String::new() }],
         }
     }

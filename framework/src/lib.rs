@@ -6,6 +6,7 @@ pub mod curriculum;
 pub mod error;
 pub mod evaluate;
 pub mod experiment;
+mod fields;
 pub mod figure;
 pub mod format;
 pub mod network;

@@ -182,14 +182,7 @@ fn default_text<T: Options>() -> Result<String> {
 }
 
 fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
-    let mut reader = serde_json::Deserializer::from_str(json);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let text = error.inner().to_string();
-        // The position is that of the generated JSON text, which the user never sees.
-        let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(head, _)| head).to_string();
-        Error::config(if path == "." { String::new() } else { path }, format!("is wrong: {text}"), "")
-    })
+    crate::fields::read(serde_json::from_str(json).map_err(|e| Error::Failed(format!("options are no JSON: {e}")))?)
 }
 
 /// A trait whose objects live in the registry.
@@ -315,9 +308,9 @@ impl<'de, T: ?Sized> Deserialize<'de> for Spec<T> {
     }
 }
 
-impl<T: ?Sized> JsonSchema for Spec<T> {
+impl<T: Slot + ?Sized> JsonSchema for Spec<T> {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Component".into()
+        T::KIND.word().into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         schemars::json_schema!({

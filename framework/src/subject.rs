@@ -73,7 +73,19 @@ impl<'a> RunView<'a> {
     /// # Errors
     /// When the directory is missing, damaged, or made with components that are not there.
     pub fn open(dir: &RunDir, registry: &'a Registry, workers: &'a Workers) -> Result<Vec<Self>> {
-        let experiment = dir.experiment()?;
+        Self::open_as(dir, dir.experiment()?, registry, workers)
+    }
+
+    /// The members of a run under other conditions: another device, evaluation batch or option that leaves shapes alone.
+    ///
+    /// # Errors
+    /// As [`RunView::open`], and when `experiment` does not check.
+    pub fn open_as(
+        dir: &RunDir,
+        experiment: Experiment,
+        registry: &'a Registry,
+        workers: &'a Workers,
+    ) -> Result<Vec<Self>> {
         let members = dir.members(&experiment);
         let several = members.len() > 1;
         members

@@ -1,7 +1,7 @@
 //! From files and flags to an experiment: later layers win, and every error names its field.
 
 use super::Experiment;
-use crate::{Error, Result};
+use crate::{Error, Problem, Result};
 use serde_json::{Map, Value};
 
 /// An experiment in the making: a tree of values to which a file and flags are applied in turn.
@@ -109,6 +109,11 @@ impl Layers {
         self.set(path.trim(), flag_value(value.trim()))
     }
 
+    /// What is set, as a table.
+    pub fn value(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+
     /// Whether a top-level field is set.
     pub fn has(&self, field: &str) -> bool {
         self.0.contains_key(field)
@@ -117,13 +122,14 @@ impl Layers {
     /// The experiment.
     ///
     /// # Errors
-    /// [`Error::Config`] naming the field that is unknown or has the wrong type.
+    /// [`Error::Config`] naming every field that is unknown or has the wrong type.
     pub fn experiment(&self) -> Result<Experiment> {
-        serde_path_to_error::deserialize(Value::Object(self.0.clone())).map_err(|error| {
-            let path = error.path().to_string();
-            let path = if path == "." { String::new() } else { path };
-            Error::config(path, format_args!("is wrong: {}", error.inner()), "")
-        })
+        crate::fields::read(Value::Object(self.0.clone()))
+    }
+
+    /// The experiment without the fields that do not fit, and what is wrong with these: to find what else is wrong.
+    pub fn what_fits(&self) -> (Option<Experiment>, Vec<Problem>) {
+        crate::fields::read_what_fits(Value::Object(self.0.clone()))
     }
 }
 

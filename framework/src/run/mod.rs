@@ -1,12 +1,16 @@
 //! The run directory: plain files, written atomically, readable with NumPy, pandas and TensorBoard alone.
 
+mod analyse;
 mod checkpoint;
 mod findings;
 mod import;
 mod manifest;
+mod report;
 
+pub use analyse::{Analysed, Analyst, folder_names};
 pub use checkpoint::{Checkpoint, State};
 pub use manifest::{Manifest, Part, Status};
+pub use report::report;
 
 use crate::experiment::{Layers, to_toml};
 use crate::storage::{atomic, jsonl};
@@ -88,6 +92,23 @@ impl RunDir {
         }
     }
 
+    /// Remove what a killed process left half-written here and in the members' directories. Only under the run's lock.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system refuses.
+    pub fn remove_leftovers(&self, experiment: &Experiment) -> Result<()> {
+        for dir in self.members(experiment).iter().chain([self]) {
+            for folder in [dir.path.clone(), dir.path.join("checkpoints")] {
+                if folder.is_dir() {
+                    for path in atomic::remove_leftovers(&folder)? {
+                        tracing::info!(path = %path.display(), "removed what a killed process left");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The complete experiment.
     ///
     /// # Errors
@@ -158,6 +179,8 @@ impl RunDir {
         let mut names: Vec<String> = entries
             .filter(|entry| entry.path().join("findings.json").is_file())
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            // Half-written ones have hidden names.
+            .filter(|name| !name.starts_with('.'))
             .collect();
         names.sort();
         names

@@ -53,9 +53,16 @@ impl Session<'_> {
     /// The first member's error; members that did not fail have their checkpoints.
     pub fn train(&self) -> Result<Outcome> {
         let _lock = RunLock::acquire(self.dir.path())?;
+        self.dir.remove_leftovers(self.experiment)?;
         let began = Instant::now();
         let mut manifest = match self.dir.manifest() {
-            Ok(manifest) => Manifest { status: Status::Running, stopped: None, threads: self.threads, ..manifest },
+            Ok(manifest) => Manifest {
+                status: Status::Running,
+                stopped: None,
+                threads: self.threads,
+                device: format!("{:?}", self.experiment.device()?),
+                ..manifest
+            },
             Err(_) => Manifest::new(self.experiment, self.registry, self.threads)?,
         };
         self.dir.write_manifest(&manifest)?;
