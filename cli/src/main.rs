@@ -1,2 +1,5 @@
-//! bin
-fn main() {}
+//! The program `synfire`.
+
+fn main() -> std::process::ExitCode {
+    synfire_cli::main()
+}
