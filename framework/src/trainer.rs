@@ -189,7 +189,12 @@ impl<'a> Trainer<'a> {
         let learner = &mut self.learner;
         let network = &mut self.network;
         let report =
-            guarded(&format!("rule '{}'", self.experiment.rule.name), || learner.update(network, trials, &rollout))?;
+            guarded(&format!("rule '{}'", self.experiment.rule.name), || learner.update(network, trials, &rollout))
+                .map_err(|error| match error {
+                    // A learner does not know how many updates there were.
+                    Error::NotFinite { what, .. } => Error::NotFinite { what, update: index + 1 },
+                    other => other,
+                })?;
         self.history.updates += 1;
         let update = self.history.updates;
         if !report.loss.is_finite() {

@@ -1,7 +1,7 @@
 //! Backward: gradients of the loss, by the explicit adjoint where the cell has one, else by autograd.
 
 use super::play::{Joined, answers, play};
-use super::{Block, Record, Shared};
+use super::{Block, RateCost, Record, Shared};
 use crate::network;
 use crate::recurrence::{Folded, RateForm, Unrolled, Upstream};
 use crate::task::{Answer, HeadScore, Scores, Segment, Trials};
@@ -38,24 +38,44 @@ impl Gradient {
     }
 }
 
-pub(super) fn gradient(shared: &Shared, block: Block, names: &[String], window: Option<usize>) -> Result<Gradient> {
+/// What is differentiated, and how far back.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub names: &'a [String],
+    pub window: Option<usize>,
+    pub cost: Option<&'a RateCost<'a>>,
+}
+
+impl Wanted<'_> {
+    /// The loss plus the cost of the rates `[time, rows, unit]`, if there is one.
+    fn total(&self, shared: &Shared, scores: &Scores, rates: Option<&Tensor>) -> Result<Tensor> {
+        match (self.cost, rates) {
+            (Some(cost), Some(rates)) => Ok(scores.loss.f_add(&cost(rates, shared.batch)?)?),
+            _ => Ok(scores.loss.shallow_clone()),
+        }
+    }
+}
+
+pub(super) fn gradient(shared: &Shared, block: Block, wanted: Wanted) -> Result<Gradient> {
+    let names = wanted.names;
     // Leaves of this block's own graph over the shared storage.
     let leaf = |name: &str, t: &Tensor| t.detach().set_requires_grad(names.iter().any(|n| n == name));
     let parameters: Tensors = block.parameters.iter().map(|(n, t)| (n.to_string(), leaf(n, t))).collect();
     let block = Block { parameters, ..block };
     with_grad(|| match shared.rate_form() {
-        Some(form) => by_adjoint(shared, block, names, window, &form),
-        None => by_autograd(shared, block, names, window),
+        Some(form) => by_adjoint(shared, block, wanted, &form),
+        None => by_autograd(shared, block, wanted),
     })
 }
 
-fn by_autograd(shared: &Shared, block: Block, names: &[String], window: Option<usize>) -> Result<Gradient> {
+fn by_autograd(shared: &Shared, block: Block, wanted: Wanted) -> Result<Gradient> {
     let parameters = block.parameters.shallow_clone();
-    let played = play(&Shared { window, graph: true, ..*shared }, block, Record::Outputs)?;
+    let record = if wanted.cost.is_some() { Record::Rates } else { Record::Outputs };
+    let played = play(&Shared { window: wanted.window, graph: true, ..*shared }, block, record)?;
     let scores = shared.task.score(&played.trials, &played.outputs)?;
-    let leaves = pick(&parameters, names)?;
-    let gradients = backward(&scores.loss, &leaves)?;
-    finish(scores, names, gradients)
+    let leaves = pick(&parameters, wanted.names)?;
+    let gradients = backward(&wanted.total(shared, &scores, played.rates.as_ref())?, &leaves)?;
+    finish(scores, wanted.names, gradients)
 }
 
 /// One segment of the fast path.
@@ -64,20 +84,15 @@ struct Stretch {
     run: Unrolled,
 }
 
-fn by_adjoint(
-    shared: &Shared,
-    mut block: Block,
-    names: &[String],
-    window: Option<usize>,
-    form: &RateForm,
-) -> Result<Gradient> {
+fn by_adjoint(shared: &Shared, mut block: Block, wanted: Wanted, form: &RateForm) -> Result<Gradient> {
+    let Wanted { names, window, cost } = wanted;
     let prepared = shared.dynamics.prepare(&block.parameters, shared.setting)?;
     let initial = shared.initial_state(&prepared, &block)?.get(&form.state)?.shallow_clone();
     let (stretches, trials) = forward(shared, &mut block, &prepared, &initial, form)?;
 
     // The states become leaves; task, readout and loss stay ordinary tensor code, and the gradient of the leaves is what the
     // adjoint starts from.
-    let final_only = trials.answer == Answer::FinalStep;
+    let final_only = trials.answer == Answer::FinalStep && cost.is_none();
     let leaves: Vec<Tensor> = stretches
         .iter()
         .map(|s| {
@@ -101,7 +116,7 @@ fn by_adjoint(
     let mut inputs = leaves;
     let states = inputs.len();
     inputs.extend(direct.iter().map(Tensor::shallow_clone));
-    let mut found = backward(&scores.loss, &inputs)?;
+    let mut found = backward(&wanted.total(shared, &scores, Some(&rates))?, &inputs)?;
     let readout_gradients = found.split_off(states);
 
     let mut surrogate: Option<Tensor> = None;
@@ -129,7 +144,7 @@ fn by_adjoint(
     if let (true, Some(g)) = (initial.requires_grad(), &carried) {
         surrogate += (&initial * g).sum(None::<tch::Kind>);
     }
-    let through_states = if surrogate.requires_grad() { backward(&surrogate, &direct)? } else { Vec::new() };
+    let through_states = backward(&surrogate, &direct)?;
     let mut through_states = through_states.into_iter();
     let gradients = readout_gradients.into_iter().map(|a| match (a, through_states.next().flatten()) {
         (Some(a), Some(b)) => Some(a + b),
@@ -196,6 +211,9 @@ fn pick(parameters: &Tensors, names: &[String]) -> Result<Vec<Tensor>> {
 
 /// Gradients of a scalar with respect to leaves; `None` where it does not depend on one.
 fn backward(scalar: &Tensor, leaves: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+    if leaves.is_empty() || !scalar.requires_grad() {
+        return Ok(leaves.iter().map(|_| None).collect());
+    }
     let found = Tensor::f_run_backward(&[scalar], leaves, false, false)?;
     Ok(found.into_iter().map(|g| g.defined().then_some(g)).collect())
 }

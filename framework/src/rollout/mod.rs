@@ -49,6 +49,12 @@ pub enum Record {
     Rates,
 }
 
+/// A cost of the rates that is added to the task's loss, such as a penalty on activity.
+///
+/// It is handed the rates after every step, `[time, rows, unit]`, of some rows of a batch and the number of trials of the whole
+/// batch, and gives a 0-dimensional share that adds up over rows.
+pub type RateCost<'a> = dyn Fn(&Tensor, usize) -> Result<Tensor> + Sync + 'a;
+
 /// A block of rows on its way to a thread: handles of its own to shared tensors, since a tensor may not be shared.
 struct Block {
     first: usize,
@@ -136,11 +142,27 @@ impl Rollout<'_> {
         window: Option<usize>,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Gradient> {
+        self.gradient_with_cost(network, trials, window, wanted, None)
+    }
+
+    /// As [`Rollout::gradient`], of the task's loss plus a cost of the rates; the reported loss is the task's alone.
+    ///
+    /// # Errors
+    /// When shapes do not fit or the cost fails.
+    pub fn gradient_with_cost(
+        &self,
+        network: &Network,
+        trials: &Trials,
+        window: Option<usize>,
+        wanted: impl Fn(&str) -> bool,
+        cost: Option<&RateCost>,
+    ) -> Result<Gradient> {
         let names: Vec<String> =
             network.names().into_iter().filter(|name| wanted(name) && self.lesson.trains(name)).collect();
         let shared = self.shared(network, trials);
         let blocks = self.blocks(network, trials, None);
-        let parts = self.workers.map(blocks, |block| gradient::gradient(&shared, block, &names, window));
+        let wanted = gradient::Wanted { names: &names, window, cost };
+        let parts = self.workers.map(blocks, |block| gradient::gradient(&shared, block, wanted));
         Gradient::sum(parts.into_iter().collect::<Result<Vec<_>>>()?)
     }
 
