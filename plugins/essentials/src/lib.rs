@@ -1,6 +1,8 @@
-//! Components that more than one line of research uses.
+//! Components that more than one study uses: cells, rules, curricula, tasks and analyses of general interest.
 
 pub mod analyses;
+pub mod curricula;
 pub mod eigen;
 pub mod formats;
 pub mod principal_components;
+pub mod rules;
