@@ -80,10 +80,17 @@ pub struct Setting {
 pub struct Clock<'a> {
     /// The step, counted from the start of the trial.
     pub step: usize,
-    /// Whether a period of the trial begins with this step.
-    pub border: bool,
+    /// Steps since the present period of the trial began; 0 in its first step.
+    pub since_border: usize,
     /// The conditions.
     pub setting: &'a Setting,
+}
+
+impl Clock<'_> {
+    /// Whether a period of the trial begins with this step.
+    pub fn border(&self) -> bool {
+        self.since_border == 0
+    }
 }
 
 /// The equations of a network, without its numbers.

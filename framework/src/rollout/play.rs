@@ -70,8 +70,7 @@ pub(super) struct Steps<'a> {
 
 impl Steps<'_> {
     fn clock(&self, t: usize) -> Clock<'_> {
-        let border = t == 0 || self.periods.iter().any(|period| period.steps.start == t);
-        Clock { step: self.first_step + t, border, setting: self.shared.setting }
+        Clock { step: self.first_step + t, since_border: since_border(self.periods, t), setting: self.shared.setting }
     }
 
     /// The state, cut off from its past where a window of truncated backpropagation begins.
@@ -111,11 +110,22 @@ impl Steps<'_> {
     }
 }
 
+/// Steps since the last period began, in step `t` of a segment.
+fn since_border(periods: &[Period], t: usize) -> usize {
+    let starts = periods.iter().map(|period| period.steps.start).filter(|start| *start <= t);
+    t - starts.max().unwrap_or(0)
+}
+
+/// What the head says of the present state.
+fn say(shared: &Shared, head: usize, parameters: &Tensors, state: &Tensors) -> Result<Tensor> {
+    let rates = shared.dynamics.rates(state)?;
+    let mut output = network::read(parameters, shared.readout, &[head], &rates)?;
+    Ok(output.remove(0))
+}
+
 /// What the head says of the present state, as a drive to the units.
 fn feedback(shared: &Shared, head: usize, parameters: &Tensors, state: &Tensors) -> Result<Tensor> {
-    let rates = shared.dynamics.rates(state)?;
-    let output = network::read(parameters, shared.readout, &[head], &rates)?;
-    network::feed_back(parameters, &output[0])
+    network::feed_back(parameters, &say(shared, head, parameters, state)?)
 }
 
 /// Play one segment: the last state, and the rates `[time, batch, unit]` (of the last step alone if only that is needed).
@@ -286,12 +296,15 @@ pub(super) fn play_online(shared: &Shared, block: Block, hook: &mut dyn StepHook
     let mut parameters = block.parameters;
     let changes = hook.changes_dynamics();
     let (mut rates_over_time, mut outputs_over_time) = (Vec::new(), Vec::new());
-    let starts: Vec<usize> = block.trials.periods.iter().map(|p| p.steps.start).collect();
+    let fed_back = shared.readout.feedback;
+    // What was said is fed back, also where the hook has changed the head since.
+    let mut said = fed_back.map(|head| say(shared, head, &parameters, &state)).transpose()?;
     for (t, input) in inputs.iter().enumerate() {
-        let clock = Clock { step: t, border: t == 0 || starts.contains(&t), setting: shared.setting };
+        let since_border = since_border(&block.trials.periods, t);
+        let clock = Clock { step: t, since_border, setting: shared.setting };
         let moment = Moment { clock, input: input.shallow_clone() };
         let own = hook.before(&moment, &parameters, &state)?;
-        let fed = shared.readout.feedback.map(|head| feedback(shared, head, &parameters, &state)).transpose()?;
+        let fed = said.as_ref().map(|output| network::feed_back(&parameters, output)).transpose()?;
         let drive = match (own, fed) {
             (Some(a), Some(b)) => Some(a + b),
             (a, b) => a.or(b),
@@ -308,6 +321,7 @@ pub(super) fn play_online(shared: &Shared, block: Block, hook: &mut dyn StepHook
         state = shared.dynamics.step(&clock, &prepared, &state, &step_input, drive.as_ref())?;
         let rates = shared.dynamics.rates(&state)?;
         let outputs = network::read(&parameters, shared.readout, &heads, &rates)?;
+        said = fed_back.map(|head| say(shared, head, &parameters, &state)).transpose()?;
         hook.after(&moment, &mut parameters, &state, &rates, &outputs)?;
         rates_over_time.push(rates);
         outputs_over_time.push(outputs);
