@@ -6,3 +6,11 @@ pub mod eigen;
 pub mod formats;
 pub mod principal_components;
 pub mod rules;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn conformance() {
+        synfire::testing::assert_conforms(env!("CARGO_CRATE_NAME"));
+    }
+}
