@@ -193,13 +193,10 @@ fn main() -> synfire::Result<()> {
         .table(table)
         .code("[task]\ntype = \"n-parity\"")
         .note("All numbers on this page are made up.");
-    let report = figures.into_iter().fold(
-        Report::new("Gallery").subtitle("synfire figures").section(summary),
-        |report, figure| {
-            let heading = if figure.title.is_empty() { figure.name.clone() } else { figure.title.clone() };
-            report.section(Section::new(heading).figure(figure))
-        },
-    );
+    let report = Report::new("Gallery").subtitle("synfire figures").section(summary);
+    let report = figures
+        .into_iter()
+        .fold(report, |report, figure| report.section(Section::new(figure.name.clone()).figure(figure)));
     let page = Path::new(&folder).join("report.html");
     std::fs::write(&page, report.to_html()?).map_err(Error::io(&page))
 }

@@ -224,12 +224,16 @@ fn inert(json: &str) -> String {
 }
 
 fn grid(table: &Table) -> Grid {
-    let columns = table.columns.iter().enumerate().map(|(index, name)| (name.clone(), table.is_numeric(index)));
-    let cell = |value: &Value| Cell { shown: value.short(), exact: value.exact(), number: value.is_number() };
+    let numeric: Vec<bool> = (0..table.columns.len()).map(|column| table.is_numeric(column)).collect();
+    let columns = table.columns.iter().cloned().zip(numeric.iter().copied());
+    let cell = |(column, value): (usize, &Value)| {
+        let number = value.is_number() || numeric.get(column).copied().unwrap_or(false);
+        Cell { shown: value.short(), exact: value.exact(), number }
+    };
     Grid {
         title: table.title.clone(),
         columns: columns.collect(),
-        rows: table.rows.iter().take(MOST_ROWS).map(|row| row.iter().map(cell).collect()).collect(),
+        rows: table.rows.iter().take(MOST_ROWS).map(|row| row.iter().enumerate().map(cell).collect()).collect(),
         hidden: table.rows.len().saturating_sub(MOST_ROWS),
         name: table.name.clone(),
     }

@@ -172,15 +172,17 @@ fn draw_panel(panel: &Panel, count: usize) -> Drawn {
 pub(super) enum LegendPlace {
     /// No mark has a label.
     Nowhere,
-    /// Its upper left corner as shares of the width and height between the axes, from the upper left.
-    Inside(f64, f64),
+    /// Its left, upper, right and lower edges as shares of the width and height between the axes, from the upper left.
+    Inside([f64; 4]),
     /// Beside the axes, with this width in pixels.
     Beside(f64),
 }
 
 /// Where the legend goes when the panel is drawn as one of `count`.
 pub(super) fn legend_place(prepared: &Prepared, count: usize) -> LegendPlace {
-    let Some(legend) = Legend::new(prepared) else { return LegendPlace::Nowhere };
+    let Some(mut legend) = Legend::new(prepared) else { return LegendPlace::Nowhere };
+    // plotly spaces its entries more widely.
+    (legend.width, legend.height) = (legend.width * 1.2, legend.height * 1.35);
     let (width, height) = area(prepared, count);
     let mut marks = Canvas::new(width, height);
     let within = [0.0, 0.0, width, height];
@@ -190,7 +192,10 @@ pub(super) fn legend_place(prepared: &Prepared, count: usize) -> LegendPlace {
         frame(prepared, (width, height)).draw(&mut marks);
     }
     match legend.free_corner(&marks.shapes, within) {
-        Some((x, y)) => LegendPlace::Inside(x / width, y / height),
+        Some((x, y)) => {
+            let (right, lower) = (x + legend.width, y + legend.height);
+            LegendPlace::Inside([x / width, y / height, right / width, lower / height])
+        }
         None => LegendPlace::Beside(legend.width),
     }
 }
@@ -257,7 +262,7 @@ fn draw_x_axis(canvas: &mut Canvas, axis: &Axis, ruler: &Ruler, height: f64) -> 
 }
 
 /// The lines of a tick's label below the axis.
-fn x_name(axis: &Axis, ruler: &Ruler, label: &str) -> Vec<String> {
+pub(super) fn x_name(axis: &Axis, ruler: &Ruler, label: &str) -> Vec<String> {
     if axis.categories.is_empty() {
         return if label.is_empty() { Vec::new() } else { vec![label.to_string()] };
     }

@@ -13,7 +13,7 @@ use traces::number;
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 14.0;
-const ABOVE: f64 = 30.0;
+const ABOVE: f64 = 50.0;
 const BELOW: f64 = 52.0;
 /// Room for a colour bar with ticks and label, pixels.
 const COLOUR_BAR: f64 = 78.0;
@@ -58,7 +58,7 @@ pub(super) fn plot(figure: &Figure) -> Value {
     let legends: Vec<LegendPlace> = prepared.iter().map(|panel| layout::legend_place(panel, count)).collect();
     let beside = |index: usize| {
         let bar = if shows_colour_bar(&prepared[index]) { COLOUR_BAR } else { 0.0 };
-        let legend = if let LegendPlace::Beside(width) = legends[index] { width * 1.25 + 16.0 } else { 0.0 };
+        let legend = if let LegendPlace::Beside(width) = legends[index] { width + 24.0 } else { 0.0 };
         bar + legend
     };
     let across = domains_across(count, columns, beside);
@@ -93,9 +93,18 @@ pub(super) fn plot(figure: &Figure) -> Value {
         }
         match legends[index] {
             LegendPlace::Nowhere => {}
-            LegendPlace::Inside(across, down) => {
-                let place = (x.0 + across * (x.1 - x.0), y.1 - down * (y.1 - y.0));
-                layout.insert(names.legend.clone(), legend(place));
+            LegendPlace::Inside([left, upper, right, lower]) => {
+                // The legend hangs on the side of the panel that it is near to, whatever its size in the end.
+                let across = |share: f64| x.0 + share * (x.1 - x.0);
+                let down = |share: f64| y.1 - share * (y.1 - y.0);
+                let mut value = legend((across(left), down(upper)));
+                if left + right > 1.0 {
+                    (value["x"], value["xanchor"]) = (json!(across(right)), json!("right"));
+                }
+                if upper + lower > 1.0 {
+                    (value["y"], value["yanchor"]) = (json!(down(lower)), json!("bottom"));
+                }
+                layout.insert(names.legend.clone(), value);
             }
             LegendPlace::Beside(_) => {
                 let bar = if shows_colour_bar(panel) { COLOUR_BAR } else { 0.0 };
@@ -107,7 +116,9 @@ pub(super) fn plot(figure: &Figure) -> Value {
     }
     layout.insert("shapes".into(), shapes.into());
     layout.insert("annotations".into(), notes.into());
-    let config = json!({"responsive": true, "displaylogo": false, "plotlyServerURL": ""});
+    let config = json!({
+        "responsive": true, "displaylogo": false, "plotlyServerURL": "", "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+    });
     json!({"data": traces, "layout": layout, "config": config, "height": height})
 }
 
@@ -165,6 +176,7 @@ fn base_layout(height: f64) -> Map<String, Value> {
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"size": 12, "color": String::from(Colour::BLACK)},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#9a9a9a", "activecolor": "#0072b2"},
         "barmode": "overlay",
         "hovermode": "closest",
         "showlegend": true,
@@ -188,7 +200,16 @@ fn insert_axes(layout: &mut Map<String, Value>, panel: &Prepared, names: &Names,
     let mut y = axis(&panel.y, frame.y.ends);
     y["domain"] = json!([down.0, down.1]);
     y["anchor"] = json!(names.x);
-    y["showticklabels"] = json!(!bare);
+    if bare {
+        (y["showticklabels"], y["ticks"]) = (json!(false), json!(""));
+    }
+    if !panel.x.categories.is_empty() {
+        let lines = |name: &String| {
+            layout::x_name(&panel.x, &frame.x, name).iter().map(|line| escaped(line)).collect::<Vec<_>>().join("<br>")
+        };
+        x["tickfont"] = json!({"size": 10});
+        x["ticktext"] = panel.x.categories.iter().map(lines).collect();
+    }
     if panel.panel.equal_units {
         y["scaleanchor"] = json!(names.x);
         x["constrain"] = json!("domain");
@@ -216,6 +237,7 @@ fn axis(axis: &Axis, ends: (f64, f64)) -> Value {
         value["dtick"] =
             json!(if high - low > 1.5 { json!(((high - low) / 6.0).ceil().max(1.0)) } else { json!("D2") });
         value["exponentformat"] = json!("power");
+        value["tickfont"] = json!({"size": 10}); // plotly enlarges powers by a quarter.
     }
     value
 }
@@ -228,12 +250,16 @@ fn scene(panel: &Prepared, (across, down): (Domain, Domain)) -> Value {
         for key in ["standoff", "automargin", "ticklen"] {
             value.as_object_mut().map(|value| value.remove(key));
         }
-        value["title"] = json!({"text": escaped(&axes[index].label)});
+        value["title"] = json!({"text": escaped(&axes[index].label), "font": {"size": 12}});
+        value["tickfont"] = json!({"size": 10});
+        value["nticks"] = json!(5);
         value["showgrid"] = json!(true);
         value["showbackground"] = json!(false);
         value
     };
-    let (azimuth, elevation, distance) = (AZIMUTH.to_radians(), ELEVATION.to_radians(), 2.1);
+    // From further away where the panel is narrow: labels beyond its edges are cut off.
+    let distance = if across.1 - across.0 < 0.55 { 3.2 } else { 2.3 };
+    let (azimuth, elevation) = (AZIMUTH.to_radians(), ELEVATION.to_radians());
     let eye = json!({
         "x": distance * elevation.cos() * azimuth.cos(),
         "y": distance * elevation.cos() * azimuth.sin(),
@@ -242,7 +268,7 @@ fn scene(panel: &Prepared, (across, down): (Domain, Domain)) -> Value {
     json!({
         "domain": {"x": [across.0, across.1], "y": [down.0, down.1]},
         "xaxis": plain(0), "yaxis": plain(1), "zaxis": plain(2),
-        "aspectmode": "cube", "camera": {"eye": eye},
+        "aspectmode": "cube", "camera": {"eye": eye, "center": {"x": 0, "y": 0, "z": -0.12}},
     })
 }
 

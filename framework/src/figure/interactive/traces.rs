@@ -297,12 +297,21 @@ impl Writer<'_> {
                 x.extend([number(bar.birth), number(death), Value::Null]);
                 y.extend([json!(row), json!(row), Value::Null]);
             }
+            let endless =
+                bars.iter().enumerate().filter(|(_, bar)| bar.dimension == dimension && bar.death.is_infinite());
+            let rows: Vec<usize> = endless.map(|(row, _)| row).collect();
+            let arrows = json!({
+                "type": "scatter", "mode": "markers", "x": vec![number(end); rows.len()], "y": rows, "name": "", "cliponaxis": false,
+                "hoverinfo": "skip", "showlegend": false,
+                "marker": {"symbol": "triangle-right", "size": 10, "color": hex(Colour::palette(dimension))},
+            });
             let width = (200.0 / (bars.len() + 1) as f64 * 0.7).clamp(0.8, 6.0);
             out.push(json!({
                 "type": "scatter", "mode": "lines", "x": x, "y": y, "name": homology(dimension),
                 "line": {"color": hex(Colour::palette(dimension)), "width": width},
                 "showlegend": !self.panel.panel.hide_legend,
             }));
+            out.push(arrows);
         }
     }
 
