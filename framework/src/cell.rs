@@ -150,6 +150,13 @@ pub trait Dynamics: Debug + Send + Sync {
     /// When a state tensor is missing.
     fn rates(&self, state: &Tensors) -> Result<Tensor>;
 
+    /// Whether a parameter is a constant of the cell, such as the mask of a sparse network: saved with the network, changed by no
+    /// rule. Default: none is.
+    fn constant(&self, parameter: &str) -> bool {
+        let _ = parameter;
+        false
+    }
+
     /// What the fast path may take over under these conditions. Default: nothing, the rollout calls `step`.
     fn form(&self, setting: &Setting) -> Form {
         let _ = setting;

@@ -1,7 +1,7 @@
 //! Networks: parameters, equations, and the heads that read them out.
 
 use crate::cell::{BuildContext, Dynamics};
-use crate::{Error, Result, Stream, Tensors};
+use crate::{Error, Lesson, Result, Stream, Tensors};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -101,6 +101,12 @@ impl Network {
     /// Names of all parameters.
     pub fn names(&self) -> Vec<String> {
         self.parameters.names().map(str::to_string).collect()
+    }
+
+    /// Names of the parameters that a rule may change under a lesson: those that it trains, without the constants of the cell.
+    pub fn trained(&self, lesson: &Lesson) -> Vec<String> {
+        let may = |name: &&str| lesson.trains(name) && !self.dynamics.constant(name);
+        self.parameters.names().filter(may).map(str::to_string).collect()
     }
 
     /// Number of numbers.

@@ -130,7 +130,7 @@ impl Rollout<'_> {
         Ok(played)
     }
 
-    /// The gradient of the task's loss with respect to the parameters that `wanted` and the lesson name. With a window, no
+    /// The gradient of the task's loss with respect to those of [`Network::trained`] that `wanted` accepts. With a window, no
     /// gradient crosses a step whose number is a multiple of it.
     ///
     /// # Errors
@@ -157,8 +157,8 @@ impl Rollout<'_> {
         wanted: impl Fn(&str) -> bool,
         cost: Option<&RateCost>,
     ) -> Result<Gradient> {
-        let names: Vec<String> =
-            network.names().into_iter().filter(|name| wanted(name) && self.lesson.trains(name)).collect();
+        let mut names = network.trained(self.lesson);
+        names.retain(|name| wanted(name));
         let shared = self.shared(network, trials);
         let blocks = self.blocks(network, trials, None);
         let wanted = gradient::Wanted { names: &names, window, cost };
