@@ -243,7 +243,7 @@ impl Trials {
 pub struct Segment {
     /// `[time, batch, input]`.
     pub inputs: Tensor,
-    /// Targets of these steps, for the same heads in the same order as the first segment's.
+    /// Targets of these steps, for the same heads in the same order as the first segment's; totals are those of these rows.
     pub targets: Vec<Target>,
     /// Named stretches, counted from the segment's first step.
     pub periods: Vec<Period>,

@@ -183,9 +183,14 @@ impl Joined {
     /// whole batch in proportion.
     pub fn finish(mut self, trials: &Trials, share: f64) -> Result<Trials> {
         let answer = trials.answer;
-        let last = self.targets.pop().unwrap_or_default();
+        let mut last = self.targets.pop().unwrap_or_default();
         let targets = match answer {
-            Answer::FinalStep => last,
+            Answer::FinalStep => {
+                if !self.targets.is_empty() {
+                    last.iter_mut().for_each(|target| target.total *= share);
+                }
+                last
+            }
             Answer::EveryStep => {
                 self.targets.push(last);
                 let heads = self.targets[0].len();
