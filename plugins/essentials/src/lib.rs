@@ -1,6 +1,9 @@
 //! Components that more than one study uses: cells, rules, curricula, tasks and analyses of general interest.
+//!
+//! [`cells`]: rate networks with time constants, constraints and noise (`leaky-rnn`), and the classical `elman`, `lstm` and `gru`.
 
 pub mod analyses;
+pub mod cells;
 pub mod curricula;
 pub mod eigen;
 pub mod formats;

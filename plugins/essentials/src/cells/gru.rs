@@ -1,0 +1,153 @@
+//! The gated recurrent unit.
+
+use super::projection::{
+    BIAS, INPUT_BIAS, INPUT_WEIGHT, RECURRENT_BIAS, RECURRENT_WEIGHT, add_biases, draw_layer, project, silent_state,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use synfire::cell::{Clock, Dynamics, Setting};
+use synfire::network::Readout;
+use synfire::tch::Tensor;
+use synfire::{
+    BuildContext, Cell, Component, Network, Problems, Properties, Property, Registry, Result, Stream, Tensors,
+};
+
+/// Name of the state tensor `[batch, unit]`.
+const HIDDEN: &str = "hidden";
+/// Name of the recurrent bias of the candidate `[unit]`, among prepared tensors: it stands behind the reset gate.
+const CANDIDATE_BIAS: &str = "candidate.bias";
+
+/// Gated recurrent unit: a learned leak and a learned reset in each unit.
+///
+/// With the three blocks of `a = W_in x + b_in` and `u = W h + b_rec`, in the order r, z, n:
+///
+/// - `r = sigmoid(a_r + u_r)`, `z = sigmoid(a_z + u_z)`
+/// - `n = tanh(a_n + r u_n)`
+/// - `h' = (1 - z) n + z h`
+///
+/// from `h = 0`. Heads read `h`. A drive `[batch, unit]` is added to the candidate's input `a_n`.
+///
+/// parameters `input.weight` `[3 hidden, input]`, `recurrent.weight` `[3 hidden, hidden]`, `input.bias`, `recurrent.bias`
+/// `[3 hidden]`; all start uniform in ±1/√hidden, as PyTorch's `GRU`
+/// state      `hidden` `[batch, hidden]`
+///
+/// Source: Cho et al. 2014, arXiv:1406.1078. Differs: the reset gate acts after the recurrent product, and `z` keeps the old state,
+/// as in PyTorch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Gru {
+    /// Number of units.
+    #[schemars(range(min = 1))]
+    pub hidden: usize,
+}
+
+impl Default for Gru {
+    fn default() -> Self {
+        Self { hidden: 100 }
+    }
+}
+
+#[typetag::serde(name = "gru")]
+impl Cell for Gru {
+    fn check(&self, _: &Registry, problems: &mut Problems) {
+        problems.require(self.hidden >= 1, "hidden", self.hidden, "at least 1");
+    }
+
+    fn provides(&self, _: &Registry) -> Properties {
+        Properties::from([Property::Gradient, Property::AdditiveDrive, Property::LinearReadout])
+    }
+
+    fn build(&self, context: &BuildContext, stream: &Stream) -> Result<Network> {
+        let parameters = draw_layer(self.hidden, 3, context, stream);
+        let dynamics = Box::new(Gated { hidden: self.hidden });
+        Ok(Network { parameters, dynamics, readout: Readout::new(context.task.outputs) })
+    }
+}
+
+synfire::inventory::submit! { Component::cell::<Gru>("gru") }
+
+/// The equations of a [`Gru`].
+#[derive(Debug)]
+struct Gated {
+    hidden: usize,
+}
+
+impl Dynamics for Gated {
+    fn units(&self) -> usize {
+        self.hidden
+    }
+
+    fn prepare(&self, parameters: &Tensors, _: &Setting) -> Result<Tensors> {
+        let hidden = self.hidden as i64;
+        let recurrent_bias = parameters.get(RECURRENT_BIAS)?;
+        // The gates' recurrent biases go with the input's, so that they are added once and not at every step.
+        let of_gates = recurrent_bias.f_narrow(0, 0, 2 * hidden)?.f_constant_pad_nd([0, hidden])?;
+        Ok(Tensors::from([
+            (RECURRENT_WEIGHT, parameters.get(RECURRENT_WEIGHT)?.f_transpose(0, 1)?),
+            (INPUT_WEIGHT, parameters.get(INPUT_WEIGHT)?.shallow_clone()),
+            (BIAS, add_biases(parameters.get(INPUT_BIAS)?, &of_gates)?),
+            (CANDIDATE_BIAS, recurrent_bias.f_narrow(0, 2 * hidden, hidden)?),
+        ]))
+    }
+
+    fn initial_state(&self, prepared: &Tensors, batch: usize, _: &mut Stream) -> Result<Tensors> {
+        silent_state(&[HIDDEN], self.hidden, prepared, batch)
+    }
+
+    fn project(&self, prepared: &Tensors, inputs: &Tensor) -> Result<Tensor> {
+        project(prepared, inputs)
+    }
+
+    fn step(
+        &self,
+        _: &Clock,
+        prepared: &Tensors,
+        state: &Tensors,
+        projected: &Tensor,
+        drive: Option<&Tensor>,
+    ) -> Result<Tensors> {
+        let (hidden, before) = (self.hidden as i64, state.get(HIDDEN)?);
+        let recurrent = before.f_matmul(prepared.get(RECURRENT_WEIGHT)?)?;
+        let gates = projected.f_narrow(1, 0, 2 * hidden)?.f_add(&recurrent.f_narrow(1, 0, 2 * hidden)?)?.f_sigmoid()?;
+        let (reset, update) = (gates.f_narrow(1, 0, hidden)?, gates.f_narrow(1, hidden, hidden)?);
+        let from_units = recurrent.f_narrow(1, 2 * hidden, hidden)?.f_add(prepared.get(CANDIDATE_BIAS)?)?;
+        let mut input = projected.f_narrow(1, 2 * hidden, hidden)?;
+        if let Some(drive) = drive {
+            input = input.f_add(drive)?;
+        }
+        let candidate = input.f_addcmul(&reset, &from_units)?.f_tanh()?;
+        Ok(Tensors::from([(HIDDEN, candidate.f_lerp_tensor(before, &update)?)]))
+    }
+
+    fn rates(&self, state: &Tensors) -> Result<Tensor> {
+        Ok(state.get(HIDDEN)?.shallow_clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cells::testing::{self, Probe};
+
+    #[test]
+    fn outputs_and_gradients_are_those_of_pytorch() {
+        testing::meets_pytorch("gru", &Gru { hidden: 4 });
+    }
+
+    #[test]
+    fn gradients_meet_finite_differences() {
+        for probe in Probe::kinds() {
+            testing::gradient_meets_differences(&Gru { hidden: 5 }, &probe);
+        }
+    }
+
+    #[test]
+    fn bytes_depend_on_the_seed_and_not_on_the_threads() {
+        testing::bytes_depend_on_the_seed_alone(&Gru { hidden: 20 });
+    }
+
+    #[test]
+    fn a_drive_adds_to_the_input_of_the_candidate() {
+        testing::drive_is_an_input_bias(&Gru { hidden: 4 }, 2);
+    }
+}

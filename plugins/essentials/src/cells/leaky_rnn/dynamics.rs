@@ -1,0 +1,109 @@
+//! The equations.
+
+use super::super::projection::{self, BIAS, INPUT_BIAS, INPUT_WEIGHT, RECURRENT_BIAS};
+use super::recurrent::{self, MASK};
+use super::{ACTIVITY, INITIAL_STATE, InitialState, LeakyRnn, TIME_CONSTANTS, noise};
+use synfire::cell::{Clock, Dynamics, Form, Setting};
+use synfire::recurrence::{ActivationChoice, LEAK, Placement, RECURRENT, RateForm};
+use synfire::tch::Tensor;
+use synfire::{Result, Stream, Tensors};
+
+/// The dynamics of a [`LeakyRnn`].
+#[derive(Clone, Debug)]
+pub(super) struct Leaky {
+    pub cell: LeakyRnn,
+}
+
+impl Dynamics for Leaky {
+    fn units(&self) -> usize {
+        self.cell.hidden
+    }
+
+    fn prepare(&self, parameters: &Tensors, setting: &Setting) -> Result<Tensors> {
+        let cell = &self.cell;
+        let tau = parameters.get(TIME_CONSTANTS)?;
+        let leak = cell.time_constants.leak(tau, cell.integration, setting.dt_ms)?;
+        let mut prepared = Tensors::from([
+            (RECURRENT, recurrent::effective(cell, parameters)?),
+            (INPUT_WEIGHT, parameters.get(INPUT_WEIGHT)?.shallow_clone()),
+        ]);
+        match (parameters.find(INPUT_BIAS), parameters.find(RECURRENT_BIAS)) {
+            (Some(a), Some(b)) => prepared.insert(BIAS, projection::add_biases(a, b)?),
+            (Some(bias), None) | (None, Some(bias)) => prepared.insert(BIAS, bias.shallow_clone()),
+            (None, None) => {}
+        }
+        cell.noise.prepare(cell, setting, &leak, &mut prepared)?;
+        prepared.insert(LEAK, leak);
+        if let Some(state) = parameters.find(INITIAL_STATE) {
+            prepared.insert(INITIAL_STATE, state.shallow_clone());
+        }
+        Ok(prepared)
+    }
+
+    fn initial_state(&self, prepared: &Tensors, batch: usize, stream: &mut Stream) -> Result<Tensors> {
+        let shape = [batch as i64, self.cell.hidden as i64];
+        let InitialState { low, high, .. } = self.cell.initial_state;
+        let like = prepared.get(RECURRENT)?;
+        let state = match prepared.find(INITIAL_STATE) {
+            Some(learned) => learned.f_expand(shape, false)?,
+            None if low == high => Tensor::f_full(shape, low, (like.kind(), like.device()))?,
+            None => stream.uniform_tensor(&shape, low, high, like.kind(), like.device()),
+        };
+        Ok(Tensors::from([(ACTIVITY, state)]))
+    }
+
+    fn project(&self, prepared: &Tensors, inputs: &Tensor) -> Result<Tensor> {
+        projection::project(prepared, inputs)
+    }
+
+    fn noise(&self, prepared: &Tensors, time: usize, batch: usize, stream: &mut Stream) -> Result<Option<Tensor>> {
+        let like = prepared.get(RECURRENT)?;
+        let shape = [time as i64, batch as i64, self.cell.hidden as i64];
+        noise::draw(prepared, shape, (like.kind(), like.device()), stream)
+    }
+
+    fn step(
+        &self,
+        _: &Clock,
+        prepared: &Tensors,
+        state: &Tensors,
+        projected: &Tensor,
+        drive: Option<&Tensor>,
+    ) -> Result<Tensors> {
+        let (activation, leak) = (self.cell.activation, prepared.get(LEAK)?);
+        let activity = state.get(ACTIVITY)?;
+        let sources = prepared.get(RECURRENT)?.f_transpose(0, 1)?;
+        let input = match drive {
+            Some(drive) => projected.f_add(drive)?,
+            None => projected.shallow_clone(),
+        };
+        let next = match self.cell.placement {
+            Placement::Drive => activity.f_lerp_tensor(&activation.apply(&input.f_addmm(activity, &sources)?), leak)?,
+            Placement::Whole => activation.apply(&activity.f_lerp_tensor(&input.f_addmm(activity, &sources)?, leak)?),
+            Placement::Current => {
+                activity.f_lerp_tensor(&input.f_addmm(&activation.apply(activity), &sources)?, leak)?
+            }
+        };
+        Ok(Tensors::from([(ACTIVITY, next)]))
+    }
+
+    fn rates(&self, state: &Tensors) -> Result<Tensor> {
+        let activity = state.get(ACTIVITY)?;
+        Ok(match self.cell.placement {
+            Placement::Current => self.cell.activation.apply(activity),
+            _ => activity.shallow_clone(),
+        })
+    }
+
+    fn constant(&self, parameter: &str) -> bool {
+        parameter == MASK || (parameter == TIME_CONSTANTS && !self.cell.time_constants.trainable)
+    }
+
+    fn form(&self, _: &Setting) -> Form {
+        Form::Rate(RateForm {
+            placement: self.cell.placement,
+            activation: ActivationChoice(self.cell.activation),
+            state: ACTIVITY.into(),
+        })
+    }
+}

@@ -1,0 +1,360 @@
+use super::*;
+use crate::cells::testing::{self, Bench, Probe, assert_close};
+use synfire::Lesson;
+use synfire::cell::{Mode, Setting};
+use synfire::recurrence::RECURRENT;
+use synfire::task::Answer;
+use synfire::tch::{Device, Kind, Tensor, no_grad};
+use synfire::tensors::values_f64;
+
+fn small() -> LeakyRnn {
+    let time_constants = TimeConstants { low: 1.5, high: 4.0, trainable: true, ..TimeConstants::default() };
+    LeakyRnn {
+        hidden: 6,
+        time_constants,
+        initial_state: InitialState { high: 0.5, ..Default::default() },
+        ..LeakyRnn::default()
+    }
+}
+
+/// The published cell of growing memory tasks.
+fn published(placement: Placement) -> LeakyRnn {
+    LeakyRnn {
+        hidden: 4,
+        placement,
+        activation: Activation::LeakyRelu,
+        time_constants: TimeConstants { low: 1.0, high: 2.0, trainable: true, ..TimeConstants::default() },
+        self_connections: SelfConnections::Zeroed,
+        recurrent_bias: true,
+        initial_state: InitialState { high: 0.1, ..InitialState::default() },
+        ..LeakyRnn::default()
+    }
+}
+
+const PLACEMENTS: [Placement; 3] = [Placement::Drive, Placement::Whole, Placement::Current];
+const ACTIVATIONS: [Activation; 8] = [
+    Activation::Tanh,
+    Activation::Relu,
+    Activation::LeakyRelu,
+    Activation::Sigmoid,
+    Activation::Softplus,
+    Activation::Retanh,
+    Activation::PowerLaw,
+    Activation::Identity,
+];
+
+/// Every option away from its default at least once.
+fn variants() -> Vec<LeakyRnn> {
+    let tau = small().time_constants;
+    let noise = Noise { sigma: 0.2, ..Noise::default() };
+    let with = |change: &dyn Fn(&mut LeakyRnn)| {
+        let mut cell = small();
+        change(&mut cell);
+        cell
+    };
+    vec![
+        with(&|_| {}),
+        with(&|c| c.time_constants = TimeConstants::default()),
+        with(&|c| c.time_constants.shared = true),
+        with(&|c| c.time_constants = TimeConstants { low: 1.0, high: 1.0, shared: true, ..TimeConstants::default() }),
+        with(&|c| c.time_constants = TimeConstants { low: 0.5, high: 2.0, ..tau }),
+        with(&|c| c.time_constants = TimeConstants { unit: Unit::Ms, low: 15.0, high: 100.0, ..tau }),
+        with(&|c| c.integration = Integration::Exact),
+        with(&|c| c.input = Input { start: InputStart::Normal, gain: 2.0 }),
+        with(&|c| c.input_bias = false),
+        with(&|c| c.recurrent_bias = true),
+        with(&|c| c.recurrent = Recurrent { start: RecurrentStart::Normal, gain: 1.2, density: 0.5 }),
+        with(&|c| c.recurrent.start = RecurrentStart::Orthogonal),
+        with(&|c| c.recurrent.start = RecurrentStart::Identity),
+        with(&|c| c.self_connections = SelfConnections::Masked),
+        with(&|c| c.self_connections = SelfConnections::Zeroed),
+        with(&|c| c.dale = Some(Dale::default())),
+        with(&|c| c.rank = Some(2)),
+        with(&|c| c.noise = noise),
+        with(&|c| c.noise = Noise { kind: NoiseKind::Continuous, ..noise }),
+        with(&|c| c.noise = Noise { kind: NoiseKind::Correlated, ..noise }),
+        with(&|c| c.initial_state.trainable = true),
+        with(&|c| {
+            c.dale = Some(Dale::default());
+            c.recurrent.density = 0.7;
+            c.self_connections = SelfConnections::Masked;
+            c.initial_state.trainable = true;
+            c.noise = noise;
+        }),
+    ]
+}
+
+#[test]
+fn the_explicit_adjoint_is_the_gradient_whatever_the_options() {
+    for placement in PLACEMENTS {
+        for (i, variant) in variants().into_iter().enumerate() {
+            let activation = [Activation::Tanh, Activation::LeakyRelu, Activation::Softplus][i % 3];
+            let cell = LeakyRnn { placement, activation, ..variant };
+            let probes = Probe::kinds();
+            testing::adjoint_is_autograd(&cell, &probes[i % probes.len()], 3, None);
+            testing::adjoint_is_autograd(&cell, &probes[(i + 1) % probes.len()], 3, Some(2));
+        }
+        for activation in ACTIVATIONS {
+            testing::adjoint_is_autograd(&LeakyRnn { placement, activation, ..small() }, &Probe::default(), 2, None);
+        }
+    }
+}
+
+#[test]
+fn the_explicit_adjoint_is_the_gradient_for_one_row_two_blocks_and_one_step() {
+    for placement in PLACEMENTS {
+        let cell = LeakyRnn { placement, ..small() };
+        for probe in Probe::kinds() {
+            for batch in [1, 67] {
+                testing::adjoint_is_autograd(&cell, &probe, batch, None);
+            }
+            testing::adjoint_is_autograd(&cell, &Probe { time: 1, ..probe.clone() }, 2, None);
+            testing::adjoint_is_autograd(&cell, &Probe { time: 13, ..probe }, 2, Some(5));
+        }
+    }
+}
+
+#[test]
+fn gradients_meet_finite_differences() {
+    for placement in PLACEMENTS {
+        for variant in variants() {
+            // The bound of a time constant and the straight-through diagonal are not derivatives of the loss.
+            let smooth = variant.self_connections != SelfConnections::Zeroed;
+            let activation = Activation::Softplus;
+            if smooth {
+                let answer = if variant.rank.is_some() { Answer::FinalStep } else { Answer::EveryStep };
+                let probe = Probe { answer, ..Probe::default() };
+                testing::gradient_meets_differences(&LeakyRnn { placement, activation, ..variant }, &probe);
+            }
+        }
+    }
+}
+
+#[test]
+fn states_and_gradients_of_the_published_cells_are_those_of_pytorch() {
+    testing::meets_pytorch("leaky-whole", &published(Placement::Whole));
+    testing::meets_pytorch("leaky-drive", &published(Placement::Drive));
+}
+
+#[test]
+fn frozen_parameters_get_no_gradient_and_change_no_other() {
+    let cell = LeakyRnn { recurrent: Recurrent { density: 0.5, ..Recurrent::default() }, ..small() };
+    let network = testing::network(&cell, &Probe::default());
+    let all = Bench::new(&Probe::default()).gradient(&network, 3, None).gradients;
+    assert!(!all.contains("recurrent.mask") && all.contains("time_constants"));
+    for fast in [true, false] {
+        let frozen = vec!["time_constants".to_string(), "recurrent.weight".to_string(), "head.1.*".to_string()];
+        let lesson = Lesson { frozen, ..Lesson::default() };
+        let some = Bench { lesson, fast, ..Bench::new(&Probe::default()) }.gradient(&network, 3, None).gradients;
+        let expected = ["input.weight", "input.bias", "head.0.weight", "head.0.bias"];
+        assert_eq!(some.names().collect::<Vec<_>>(), expected);
+        let expected = expected.iter().map(|n| (n.to_string(), all.get(n).expect("trained").shallow_clone()));
+        assert_close(&some, &expected.collect(), 1e-12, "frozen");
+    }
+    let fixed = LeakyRnn { time_constants: TimeConstants::default(), ..small() };
+    let network = testing::network(&fixed, &Probe::default());
+    assert!(!network.trained(&Lesson::default()).contains(&"time_constants".to_string()));
+}
+
+#[test]
+fn drive_and_whole_are_one_when_units_remember_nothing() {
+    let cell = |placement| LeakyRnn {
+        placement,
+        time_constants: TimeConstants { low: 1.0, high: 1.0, ..TimeConstants::default() },
+        ..small()
+    };
+    for fast in [true, false] {
+        let gradient = |placement| {
+            let network = testing::network(&cell(placement), &Probe::default());
+            Bench { fast, ..Bench::new(&Probe::default()) }.gradient(&network, 4, None).gradients
+        };
+        // rounding: (1 - 1) r + 1 z against z
+        assert_close(&gradient(Placement::Drive), &gradient(Placement::Whole), 1e-12, "tau = 1");
+    }
+}
+
+#[test]
+fn leaks_follow_the_time_constants_and_gradients_stop_at_the_bound() {
+    let tau = Tensor::from_slice(&[0.5, 1.0, 4.0]).set_requires_grad(true);
+    let steps = TimeConstants { trainable: true, ..TimeConstants::default() };
+    let leak = steps.leak(&tau, Integration::Euler, None).expect("steps");
+    assert_eq!(values_f64(&leak), [1.0, 1.0, 0.25]);
+    leak.sum(None::<Kind>).backward();
+    assert_eq!(values_f64(&tau.grad()), [0.0, -1.0, -1.0 / 16.0]);
+    let ms = TimeConstants { unit: Unit::Ms, ..steps };
+    let tau_ms = Tensor::from_slice(&[5.0, 20.0, 100.0]);
+    assert_eq!(values_f64(&ms.leak(&tau_ms, Integration::Euler, Some(20.0)).expect("ms")), [1.0, 1.0, 0.2]);
+    let exact = values_f64(&ms.leak(&tau_ms, Integration::Exact, Some(20.0)).expect("ms"));
+    for (found, tau) in exact.iter().zip([5.0f64, 20.0, 100.0]) {
+        assert!((found - (1.0 - (-20.0 / tau).exp())).abs() < 1e-15);
+    }
+    assert!(ms.leak(&tau_ms, Integration::Euler, None).expect_err("no duration").to_string().contains("symbols"));
+}
+
+#[test]
+fn a_zeroed_diagonal_gets_the_gradient_at_zero_and_a_masked_one_none() {
+    let gradient = |self_connections, clear: bool| {
+        let network = testing::network(&LeakyRnn { self_connections, ..small() }, &Probe::default());
+        if clear {
+            let mut weight = network.parameters.get("recurrent.weight").expect("there").shallow_clone();
+            drop(no_grad(|| weight.fill_diagonal_(0.0, false)));
+        }
+        Bench::new(&Probe::default()).gradient(&network, 3, None).gradients
+    };
+    let expected = gradient(SelfConnections::Allowed, true);
+    assert_close(&gradient(SelfConnections::Zeroed, false), &expected, 1e-13, "zeroed");
+    let masked = gradient(SelfConnections::Masked, false);
+    let weight = masked.get("recurrent.weight").expect("there");
+    assert_eq!(values_f64(&weight.diagonal(0, 0, 1)), [0.0; 6]);
+    assert_eq!(values_f64(&expected.get("recurrent.weight").expect("there").triu(1)), values_f64(&weight.triu(1)));
+}
+
+fn recurrent_of(cell: &LeakyRnn) -> Tensor {
+    let network = testing::network(cell, &Probe::default());
+    let setting = Setting { dt_ms: Some(20.0), ..Setting::default() };
+    network.dynamics.prepare(&network.parameters, &setting).expect("prepares").get(RECURRENT).expect("there").copy()
+}
+
+#[test]
+fn constraints_hold_for_the_effective_weights() {
+    let hidden = 200;
+    let normal = Recurrent { start: RecurrentStart::Normal, gain: 1.5, density: 0.25 };
+    let sparse = recurrent_of(&LeakyRnn { hidden, recurrent: normal, ..LeakyRnn::default() });
+    let fraction = sparse.ne(0.0).to_kind(Kind::Double).mean(None::<Kind>).double_value(&[]);
+    // four standard errors: sqrt(0.25 0.75 / 40000)
+    assert!((fraction - 0.25).abs() < 0.009, "{fraction}");
+    // N density sigma^2 = gain^2; the sum of squares of 10000 normals is good to 1.4 %, four of them
+    let norm = sparse.square().sum(None::<Kind>).double_value(&[]) / hidden as f64;
+    assert!((norm / (1.5 * 1.5) - 1.0).abs() < 0.06, "{norm}");
+
+    let dale = Some(Dale { excitatory_fraction: 0.75, balanced: true });
+    let signed = recurrent_of(&LeakyRnn { hidden, dale, ..LeakyRnn::default() });
+    assert!(signed.narrow(1, 0, 150).ge(0.0).all().int64_value(&[]) == 1);
+    assert!(signed.narrow(1, 150, 50).le(0.0).all().int64_value(&[]) == 1);
+    // the mean of 200 rows, each a sum of 200 terms of size at most 0.2
+    let total = signed.sum(None::<Kind>).double_value(&[]) / signed.abs().sum(None::<Kind>).double_value(&[]);
+    assert!(total.abs() < 0.02, "{total}");
+
+    let low = recurrent_of(&LeakyRnn { hidden: 30, rank: Some(3), ..LeakyRnn::default() });
+    assert_eq!(low.linalg_matrix_rank(1e-10, false).int64_value(&[]), 3);
+
+    let orthogonal = Recurrent { start: RecurrentStart::Orthogonal, gain: 0.7, ..Recurrent::default() };
+    let weight = recurrent_of(&LeakyRnn { hidden: 30, recurrent: orthogonal, ..LeakyRnn::default() });
+    let gap = weight.matmul(&weight.tr()) - Tensor::eye(30, (Kind::Double, Device::Cpu)) * 0.49;
+    assert!(gap.abs().max().double_value(&[]) < 1e-13);
+}
+
+/// Variance and covariance from step to step of linear units without recurrence, which noise alone drives.
+fn stationary(noise: Noise, tau: f64, integration: Integration) -> (f64, f64) {
+    let cell = LeakyRnn {
+        hidden: 50,
+        activation: Activation::Identity,
+        time_constants: TimeConstants { low: tau, high: tau, least: 0.0, ..TimeConstants::default() },
+        integration,
+        input: Input { gain: 0.0, ..Input::default() },
+        input_bias: false,
+        recurrent: Recurrent { gain: 0.0, ..Recurrent::default() },
+        noise,
+        ..LeakyRnn::default()
+    };
+    let probe = Probe { time: 1100, ..Probe::default() };
+    let (bench, network) = (Bench::new(&probe), testing::network(&cell, &probe));
+    let played = bench.rollout().play(&network, &bench.trials(8), synfire::rollout::Record::Rates).expect("plays");
+    let rates = played.rates.expect("recorded").narrow(0, 100, 1000);
+    let mean = |t: Tensor| t.mean(None::<Kind>).double_value(&[]);
+    (mean(rates.square()), mean(rates.narrow(0, 0, 999) * rates.narrow(0, 1, 999)))
+}
+
+#[test]
+fn noise_has_the_size_and_the_correlation_it_says() {
+    let noise = |kind, correlation| Noise { sigma: 0.3, kind, correlation, ..Noise::default() };
+    // x' = (1 - a) x + a s xi has the variance a s^2 / (2 - a); 400000 correlated samples are good to about 1 %
+    let close = |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 0.04, "{found} {expected}");
+    let (variance, next) = stationary(noise(NoiseKind::PerStep, 1.0), 5.0, Integration::Euler);
+    close(variance, 0.2 * 0.09 / 1.8);
+    close(next, 0.8 * 0.2 * 0.09 / 1.8);
+    for tau in [5.0, 10.0] {
+        let (variance, _) = stationary(noise(NoiseKind::Continuous, 1.0), tau, Integration::Euler);
+        close(variance, 2.0 * 0.09 / (2.0 - 1.0 / tau));
+    }
+    // leak 1: the state is the noise, an autoregressive process of order 1
+    let (variance, next) = stationary(noise(NoiseKind::Correlated, 4.0), 1.0, Integration::Euler);
+    close(variance, 0.09 * 0.5 / (1.0 - 0.75 * 0.75));
+    close(next, 0.75 * 0.09 * 0.5 / (1.0 - 0.75 * 0.75));
+    // nearly leak 1 (1 - exp(-50)), so the same holds of the exact process, with variance sigma^2
+    let (variance, next) = stationary(noise(NoiseKind::Correlated, 4.0), 0.02, Integration::Exact);
+    close(variance, 0.09);
+    close(next, 0.09 * (-0.25f64).exp());
+}
+
+#[test]
+fn noise_can_be_left_out_of_evaluations() {
+    let noise = Noise { sigma: 0.5, in_evaluation: false, ..Noise::default() };
+    let quiet = testing::network(&small(), &Probe::default());
+    let noisy = testing::network(&LeakyRnn { noise, ..small() }, &Probe::default());
+    let rates = |network, mode| {
+        let bench = Bench { mode, ..Bench::new(&Probe::default()) };
+        let played = bench.rollout().play(network, &bench.trials(3), synfire::rollout::Record::Rates);
+        values_f64(&played.expect("plays").rates.expect("recorded"))
+    };
+    assert_eq!(rates(&noisy, Mode::Evaluation), rates(&quiet, Mode::Evaluation));
+    assert_ne!(rates(&noisy, Mode::Training), rates(&quiet, Mode::Training));
+}
+
+#[test]
+fn bytes_depend_on_the_seed_and_not_on_the_threads() {
+    let noise = Noise { sigma: 0.1, ..Noise::default() };
+    let cell = LeakyRnn { hidden: 40, noise, ..small() };
+    for placement in PLACEMENTS {
+        testing::bytes_depend_on_the_seed_alone(&LeakyRnn { placement, ..cell.clone() });
+    }
+    let network = testing::network(&cell, &Probe::default());
+    let gradient = |seed| Bench { seed, ..Bench::new(&Probe::default()) }.gradient(&network, 3, None).gradients;
+    assert!(gradient(1).same_bytes(&gradient(1)));
+    assert!(!gradient(1).same_bytes(&gradient(2)));
+}
+
+#[test]
+fn a_drive_adds_to_the_input_of_units() {
+    for placement in PLACEMENTS {
+        testing::drive_is_an_input_bias(&LeakyRnn { placement, ..small() }, 0);
+    }
+}
+
+#[test]
+fn parameters_come_in_the_stated_order() {
+    let cell = LeakyRnn {
+        recurrent: Recurrent { density: 0.9, ..Recurrent::default() },
+        recurrent_bias: true,
+        initial_state: InitialState { trainable: true, ..InitialState::default() },
+        ..small()
+    };
+    let names = testing::network(&cell, &Probe::default()).names();
+    let expected = "time_constants input.weight input.bias recurrent.weight recurrent.bias recurrent.mask initial_state \
+                    head.0.weight head.0.bias head.1.weight head.1.bias";
+    assert_eq!(names.join(" "), expected);
+}
+
+#[test]
+fn options_out_of_range_are_refused_all_at_once() {
+    let cell = LeakyRnn {
+        hidden: 3,
+        time_constants: TimeConstants { low: 4.0, high: 2.0, ..TimeConstants::default() },
+        recurrent: Recurrent { density: 0.0, ..Recurrent::default() },
+        rank: Some(4),
+        dale: Some(Dale { excitatory_fraction: 1.2, ..Dale::default() }),
+        ..LeakyRnn::default()
+    };
+    let text = testing::problems(&cell);
+    let expected = [
+        "cell.time_constants.high is 2, must be at least low = 4",
+        "cell.recurrent.density is 0, must be above 0 and at most 1",
+        "cell.dale.excitatory_fraction is 1.2, must be between 0 and 1",
+        "cell.rank cannot be combined with dale; signs by source need full rank; leave one out",
+        "cell.rank is 4, must be between 1 and hidden = 3",
+    ];
+    assert_eq!(text, expected.join("\n"));
+    let short = TimeConstants { unit: Unit::Ms, ..TimeConstants::default() };
+    let text = short.fits(Integration::Euler, Some(20.0)).expect_err("5 ms in steps of 20").to_string();
+    assert!(text.starts_with("cell.time_constants.high is 5 ms, shorter than a step of 20 ms"), "{text}");
+}

@@ -1,0 +1,114 @@
+//! Time constants of units, and the leaks they give.
+
+use super::{TIME_CONSTANTS, check_range};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use synfire::tch::Tensor;
+use synfire::{BuildContext, Error, Problems, Result, Stream};
+
+/// How fast units forget.
+///
+/// Each starts uniform in `[low, high)`; the default is five steps, the usual dt/tau = 0.2. What acts is `max(tau, least)`, and with
+/// `integration = "euler"` at least one step. The gradient passes that bound where `tau` is not below it, so a time constant that
+/// learning pushes below acts as the bound and stays where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimeConstants {
+    /// What `low`, `high`, `least` and the parameter itself are counted in.
+    pub unit: Unit,
+    /// Least value at the start.
+    #[schemars(range(min = 0.0))]
+    pub low: f64,
+    /// Greatest value at the start; where it is equal to `low`, all start there.
+    #[schemars(range(min = 0.0))]
+    pub high: f64,
+    /// Whether they are learned.
+    pub trainable: bool,
+    /// Whether all units have the same one.
+    pub shared: bool,
+    /// Smallest value that acts, whatever the parameter says.
+    #[schemars(range(min = 0.0))]
+    pub least: f64,
+}
+
+/// What time is counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Steps of the task: `dt = 1`, whatever a step lasts.
+    #[default]
+    Steps,
+    /// Milliseconds: `dt` is the task's, or the lesson's where that is coarser. Needs a task with times in ms.
+    Ms,
+}
+
+/// How a time constant becomes the leak of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Integration {
+    /// `alpha = dt / tau`: the Euler step.
+    #[default]
+    Euler,
+    /// `alpha = 1 - exp(-dt / tau)`: exact while the input of the unit is constant over the step.
+    Exact,
+}
+
+impl Default for TimeConstants {
+    fn default() -> Self {
+        Self { unit: Unit::Steps, low: 5.0, high: 5.0, trainable: false, shared: false, least: 1.0 }
+    }
+}
+
+impl TimeConstants {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        check_range(self.low, self.high, problems);
+        problems.require(self.low > 0.0, "low", self.low, "above 0");
+        problems.require(self.least.is_finite() && self.least >= 0.0, "least", self.least, "at least 0");
+    }
+
+    /// Refuse time constants that are all shorter than a step of the task.
+    pub(super) fn fits(&self, integration: Integration, dt_ms: Option<f64>) -> Result<()> {
+        let step = self.step(dt_ms)?;
+        if integration == Integration::Euler && self.high < step {
+            let unit = if self.unit == Unit::Ms { " ms" } else { "" };
+            return Err(Error::config(
+                "cell.time_constants.high",
+                format_args!("is {}{unit}, shorter than a step of {step}{unit}, so no unit would remember", self.high),
+                "raise it, shorten the task's step, or use integration = \"exact\"",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Duration of a step in the unit.
+    pub(super) fn step(&self, dt_ms: Option<f64>) -> Result<f64> {
+        match (self.unit, dt_ms) {
+            (Unit::Steps, _) => Ok(1.0),
+            (Unit::Ms, Some(dt_ms)) => Ok(dt_ms),
+            (Unit::Ms, None) => Err(Error::config(
+                "cell.time_constants.unit",
+                "is ms, but the steps of the task are symbols without duration",
+                "use unit = \"steps\", or a task with times in ms",
+            )),
+        }
+    }
+
+    pub(super) fn draw(&self, hidden: usize, context: &BuildContext, stream: &Stream) -> Tensor {
+        let count = if self.shared { 1 } else { hidden as i64 };
+        stream.child(TIME_CONSTANTS).uniform_tensor(&[count], self.low, self.high, context.kind, context.device)
+    }
+
+    /// The leak of each time constant, differentiable in those that are learned.
+    pub(super) fn leak(&self, tau: &Tensor, integration: Integration, dt_ms: Option<f64>) -> Result<Tensor> {
+        let step = self.step(dt_ms)?;
+        let tau = if self.trainable { tau.shallow_clone() } else { tau.detach() };
+        Ok(match integration {
+            Integration::Euler => tau.f_clamp_min(self.least.max(step))?.f_reciprocal()? * step,
+            Integration::Exact => {
+                // A bound of 0 would let the exponent become infinite and its gradient undefined.
+                let bounded = tau.f_clamp_min(self.least.max(1e-6 * step))?;
+                (bounded.f_reciprocal()? * -step).f_expm1()?.f_neg()?
+            }
+        })
+    }
+}

@@ -1,0 +1,15 @@
+//! Cells that more than one paper uses.
+
+pub mod elman;
+pub mod gru;
+pub mod leaky_rnn;
+pub mod lstm;
+mod projection;
+mod start;
+#[cfg(test)]
+mod testing;
+
+pub use elman::Elman;
+pub use gru::Gru;
+pub use leaky_rnn::LeakyRnn;
+pub use lstm::Lstm;
