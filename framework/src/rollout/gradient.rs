@@ -219,9 +219,21 @@ fn backward(scalar: &Tensor, leaves: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
 }
 
 fn finish(scores: Scores, names: &[String], gradients: Vec<Option<Tensor>>) -> Result<Gradient> {
-    let named = names.iter().zip(gradients).filter_map(|(name, g)| g.map(|g| (name.clone(), g.detach())));
+    // Autograd hands out one tensor for two parameters that are only added (two biases), and views; whoever sums, clips or steps
+    // in place must find storage that is a parameter's own.
+    let mut taken = Vec::with_capacity(names.len());
+    let mut named = Tensors::new();
+    for (name, gradient) in names.iter().zip(gradients) {
+        let Some(gradient) = gradient else { continue };
+        let mut gradient = gradient.detach().contiguous();
+        if taken.contains(&gradient.data_ptr()) {
+            gradient = gradient.copy();
+        }
+        taken.push(gradient.data_ptr());
+        named.insert(name.as_str(), gradient);
+    }
     let (loss, accuracy) = summary(&scores);
-    Ok(Gradient { gradients: named.collect(), loss, accuracy })
+    Ok(Gradient { gradients: named, loss, accuracy })
 }
 
 /// Loss and mean accuracy as numbers.

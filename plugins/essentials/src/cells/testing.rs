@@ -222,14 +222,14 @@ pub fn adjoint_is_autograd(cell: &dyn Cell, probe: &Probe, batch: usize, window:
     }
 }
 
-/// Twenty entries of the gradient against central differences of the loss.
+/// Twenty entries of the gradient of two blocks of rows against central differences of the loss.
 pub fn gradient_meets_differences(cell: &dyn Cell, probe: &Probe) {
     if probe.segments > 1 {
         // The answers are taken as they are, so the loss also changes in a way that the gradient leaves out.
         return;
     }
     let (bench, mut network) = (Bench::new(probe), network(cell, probe));
-    let gradient = bench.gradient(&network, 4, None);
+    let gradient = bench.gradient(&network, 67, None);
     let mut stream = Stream::new(9);
     let names: Vec<&str> = gradient.gradients.names().collect();
     for draw in 0..20 {
@@ -241,7 +241,7 @@ pub fn gradient_meets_differences(cell: &dyn Cell, probe: &Probe) {
             let moved = original.copy();
             drop(moved.view([-1]).get(entry as i64).f_add_scalar_(shift).expect("in range"));
             network.parameters.insert(name, moved);
-            bench.gradient(&network, 4, None).loss
+            bench.gradient(&network, 67, None).loss
         };
         let h = 1e-5;
         let numeric = (loss_at(h) - loss_at(-h)) / (2.0 * h);
