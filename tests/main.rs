@@ -1,0 +1,13 @@
+//! Tests of the whole program: everything registered, everything combined, and the program itself as a child process.
+
+mod combinations;
+mod command_line;
+mod papers;
+mod program;
+mod recipe;
+mod registry;
+mod resume;
+mod wrong_input;
+
+// What the program links is what the tests see.
+use synfire_cli as _;
