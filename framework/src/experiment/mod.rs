@@ -229,7 +229,7 @@ impl Parts {
         let mut network = self.cell.build(context, &Stream::new(0))?;
         for (name, expected) in network.parameters.iter() {
             let found = parameters.find(name).ok_or_else(|| {
-                Error::Failed(format!("the network lacks '{name}', which a {} has", context.task_cell_hint()))
+                Error::Failed(format!("the network lacks '{name}', which this cell has"))
             })?;
             if found.size() != expected.size() {
                 return Err(Error::Shape {
@@ -252,12 +252,6 @@ impl Parts {
     /// The conditions of a lesson.
     pub fn setting(&self, lesson: &Lesson, mode: Mode) -> Setting {
         Setting { mode, dt_ms: lesson.dt_ms.or(self.spec.dt_ms), schedule: lesson.schedule.clone() }
-    }
-}
-
-impl BuildContext<'_> {
-    fn task_cell_hint(&self) -> &'static str {
-        "network of this cell"
     }
 }
 

@@ -43,20 +43,15 @@ pub enum Placement {
 /// The description by which a cell hands its loop over time to the fast path.
 ///
 /// The prepared tensors must hold [`RECURRENT`] `[unit, unit]` and [`LEAK`] `[unit]` or `[1]`; projected input is `[time, batch, unit]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RateForm {
     /// Where the non-linearity stands.
     pub placement: Placement,
     /// The non-linearity.
-    pub activation: ActivationChoice,
+    pub activation: Activation,
     /// Name of the state tensor.
     pub state: String,
 }
-
-/// An [`Activation`] that can be compared exactly.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ActivationChoice(pub Activation);
-impl Eq for ActivationChoice {}
 
 /// The tensors of one unrolling, folded for its placement; they carry autograd history when the prepared tensors do.
 pub struct Folded {
@@ -126,7 +121,7 @@ impl Folded {
             }
             Placement::Current => (weight.f_mul(&leak)?, input.f_mul(&leak)?),
         };
-        Ok(Self { placement, activation: form.activation.0, weight, input, leak, keep })
+        Ok(Self { placement, activation: form.activation, weight, input, leak, keep })
     }
 
     /// Run all steps from `initial` `[batch, unit]`, outside autograd.

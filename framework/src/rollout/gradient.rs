@@ -166,16 +166,15 @@ fn forward(
     let mut rest = trials.rest.take();
     let mut state = initial.detach();
     let mut stretches = Vec::new();
-    let mut stretch = |inputs: &Tensor, index: usize| -> Result<(Tensor, Tensor)> {
+    let mut stretch = |inputs: &Tensor, index: usize| -> Result<Tensor> {
         let projected = shared.drive(prepared, inputs, block.first, index)?;
         let folded = Folded::new(form, prepared, &projected)?;
         let run = folded.forward(&state)?;
         let time = inputs.size()[0];
         state = run.states.select(0, time);
         let steps = run.states.narrow(0, 1, time);
-        let last = state.shallow_clone();
         stretches.push(Stretch { folded, run });
-        Ok((steps, last))
+        Ok(steps)
     };
     if rest.is_none() {
         let _ = stretch(&trials.inputs, 0)?;
@@ -190,7 +189,7 @@ fn forward(
     });
     let mut index = 0;
     while let Some(segment) = next.take() {
-        let (states, _) = stretch(&segment.inputs, index)?;
+        let states = stretch(&segment.inputs, index)?;
         let said = no_grad(|| {
             let rates = shared.dynamics.rates(&Tensors::from([(form.state.as_str(), states)]))?;
             let heads: Vec<usize> = segment.targets.iter().map(|t| t.head).collect();

@@ -154,13 +154,3 @@ impl Experiment {
         Ok(parts)
     }
 }
-
-impl From<&Manifest> for Result<()> {
-    /// A run that failed is an error with its reason.
-    fn from(manifest: &Manifest) -> Self {
-        match manifest.status {
-            Status::Failed => Err(Error::Failed(manifest.stopped.clone().unwrap_or_default())),
-            _ => Ok(()),
-        }
-    }
-}

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::cell::{Clock, Dynamics, Form, Setting};
 use synfire::network::Readout;
-use synfire::recurrence::{Activation, ActivationChoice, LEAK, Placement, RECURRENT, RateForm};
+use synfire::recurrence::{Activation, LEAK, Placement, RECURRENT, RateForm};
 use synfire::tch::Tensor;
 use synfire::{
     BuildContext, Cell, Component, Network, Problems, Properties, Property, Registry, Result, Stream, Tensors,
@@ -112,7 +112,7 @@ impl Dynamics for Simple {
     fn form(&self, _: &Setting) -> Form {
         Form::Rate(RateForm {
             placement: Placement::Whole,
-            activation: ActivationChoice(self.activation),
+            activation: self.activation,
             state: ACTIVITY.into(),
         })
     }

@@ -4,7 +4,7 @@ use super::super::projection::{self, BIAS, INPUT_BIAS, INPUT_WEIGHT, RECURRENT_B
 use super::recurrent::{self, MASK};
 use super::{ACTIVITY, INITIAL_STATE, InitialState, LeakyRnn, TIME_CONSTANTS, noise};
 use synfire::cell::{Clock, Dynamics, Form, Setting};
-use synfire::recurrence::{ActivationChoice, LEAK, Placement, RECURRENT, RateForm};
+use synfire::recurrence::{LEAK, Placement, RECURRENT, RateForm};
 use synfire::tch::Tensor;
 use synfire::{Result, Stream, Tensors};
 
@@ -102,7 +102,7 @@ impl Dynamics for Leaky {
     fn form(&self, _: &Setting) -> Form {
         Form::Rate(RateForm {
             placement: self.cell.placement,
-            activation: ActivationChoice(self.cell.activation),
+            activation: self.cell.activation,
             state: ACTIVITY.into(),
         })
     }
