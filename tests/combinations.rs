@@ -93,7 +93,10 @@ fn every_analysis_runs_on_every_network_or_is_refused_with_a_reason() {
                 experiment.analysis = vec![small::<dyn Analysis>(&registry, name)];
                 let problems = experiment.check(&registry);
                 if !problems.is_empty() {
-                    assert!(problems.iter().all(|p| p.problem.contains(name) && !p.remedy.is_empty()), "{what}: {problems:?}");
+                    assert!(
+                        problems.iter().all(|p| p.problem.contains(name) && !p.remedy.is_empty()),
+                        "{what}: {problems:?}"
+                    );
                     continue;
                 }
                 let analysis = registry.build(&experiment.analysis[0], "analysis").expect("checked");
@@ -107,7 +110,8 @@ fn every_analysis_runs_on_every_network_or_is_refused_with_a_reason() {
                 assert!(!empty, "{what} found nothing");
                 let saved = dir.save_findings(name, &findings).unwrap_or_else(|e| panic!("{what}: {e}"));
                 assert!(saved.iter().all(|path| path.is_file()), "{what}: {saved:?}");
-                let loaded = synfire::Findings::load(&dir.analysis_path(name)).unwrap_or_else(|e| panic!("{what}: {e}"));
+                let loaded =
+                    synfire::Findings::load(&dir.analysis_path(name)).unwrap_or_else(|e| panic!("{what}: {e}"));
                 assert_eq!(loaded.values.len(), findings.values.len(), "{what}");
                 made += 1;
             }

@@ -8,11 +8,37 @@ fn combinations_that_no_file_prepares_run_as_typed() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = folder.path();
     let typed: &[&[&str]] = &[
-        &["-t", "n-parity", "-c", "lstm", "-u", "cumulative", "-r", "bptt", "--set", "cell.hidden=64", "-a", "learning-curve", "-a", "pca"],
+        &[
+            "-t",
+            "n-parity",
+            "-c",
+            "lstm",
+            "-u",
+            "cumulative",
+            "-r",
+            "bptt",
+            "--set",
+            "cell.hidden=64",
+            "-a",
+            "learning-curve",
+            "-a",
+            "pca",
+        ],
         &["-t", "flip-flop", "-c", "gru", "-u", "threshold", "-a", "activity"],
         &["-t", "delayed-match", "-c", "elman", "-u", "sliding-window", "-a", "spectrum"],
         &["-t", "sine-wave", "-c", "leaky-rnn", "-u", "fixed-budget", "-r", "force"],
-        &["-t", "n-parity", "-c", "skip", "-u", "single-level", "--set", "cell.inner.type=lstm", "-a", "learning-curve"],
+        &[
+            "-t",
+            "n-parity",
+            "-c",
+            "skip",
+            "-u",
+            "single-level",
+            "--set",
+            "cell.inner.type=lstm",
+            "-a",
+            "learning-curve",
+        ],
         &["-t", "delayed-copy", "-c", "leaky-rnn", "-u", "direct", "-a", "learning-curve", "--members", "2"],
         &["-t", "two-armed-bandit", "-c", "gru", "-u", "fixed-budget", "-a", "learning-curve"],
     ];
@@ -20,7 +46,14 @@ fn combinations_that_no_file_prepares_run_as_typed() {
         let place = format!("run-{i}");
         let mut all = vec!["run"];
         all.extend(*arguments);
-        all.extend(["--updates", "4", "--set", "training.updates_per_evaluation=2", "--set", "training.evaluation_trials=32"]);
+        all.extend([
+            "--updates",
+            "4",
+            "--set",
+            "training.updates_per_evaluation=2",
+            "--set",
+            "training.evaluation_trials=32",
+        ]);
         all.extend(["--device", "cpu", "-q", "-o", &place]);
         done(at, &all);
         let report = std::fs::read_to_string(at.join(&place).join("report.html")).expect("a report");
@@ -35,7 +68,8 @@ fn the_resolved_experiment_run_again_gives_the_same_bytes() {
     let at = folder.path();
     done(at, &small_run(&["-o", "first", "-q"]));
     done(at, &["run", "first/experiment.toml", "-o", "second", "-q"]);
-    let read = |run: &str| std::fs::read(at.join(run).join("checkpoints/10/network.safetensors")).expect("a checkpoint");
+    let read =
+        |run: &str| std::fs::read(at.join(run).join("checkpoints/10/network.safetensors")).expect("a checkpoint");
     assert!(read("first") == read("second"));
 }
 
@@ -68,7 +102,9 @@ fn json_of_every_command_has_the_promised_fields() {
     for field in ["analysis", "values", "files"] {
         assert!(analysed.get(field).is_some(), "analyze --json has no {field}: {analysed}");
     }
-    for arguments in [&["runs", "."][..], &["cite", "run"], &["report", "run"], &["doctor"], &["schema"], &["resume", "run"]] {
+    for arguments in
+        [&["runs", "."][..], &["cite", "run"], &["report", "run"], &["doctor"], &["schema"], &["resume", "run"]]
+    {
         let document = json(at, arguments);
         assert!(document.is_object() || document.is_array(), "{arguments:?}");
     }
@@ -80,7 +116,10 @@ fn a_template_is_an_experiment() {
     let at = folder.path();
     done(at, &["init", "-t", "delayed-match", "-c", "gru", "-u", "cumulative", "-o", "mine.toml"]);
     let text = std::fs::read_to_string(at.join("mine.toml")).expect("a template");
-    assert!(text.lines().filter(|line| line.trim_start().starts_with('#')).count() > 20, "the template has few comments");
+    assert!(
+        text.lines().filter(|line| line.trim_start().starts_with('#')).count() > 20,
+        "the template has few comments"
+    );
     let from_file: Value = json(at, &["check", "mine.toml"]);
     let from_flags = json(at, &["check", "-t", "delayed-match", "-c", "gru", "-u", "cumulative"]);
     assert_eq!(from_file["experiment"], from_flags["experiment"]);
@@ -90,8 +129,22 @@ fn a_template_is_an_experiment() {
 fn help_of_every_command_ends_with_examples() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let commands = [
-        "run", "resume", "check", "list", "describe", "schema", "init", "cite", "evaluate", "analyze", "report", "runs",
-        "import", "export", "completions", "doctor",
+        "run",
+        "resume",
+        "check",
+        "list",
+        "describe",
+        "schema",
+        "init",
+        "cite",
+        "evaluate",
+        "analyze",
+        "report",
+        "runs",
+        "import",
+        "export",
+        "completions",
+        "doctor",
     ];
     for command in commands {
         let help = done(folder.path(), &[command, "--help"]).out;
@@ -109,7 +162,20 @@ fn what_is_exported_comes_back_bit_for_bit() {
     for format in ["safetensors", "npz", "state-dict"] {
         let (file, back) = (format!("network.{format}"), format!("back-{format}"));
         done(at, &["export", "run", "--as", format, "-o", &file]);
-        let arguments = ["import", &file, "--as", format, "-t", "n-parity", "-c", "leaky-rnn", "--set", "cell.hidden=8", "-o", &back];
+        let arguments = [
+            "import",
+            &file,
+            "--as",
+            format,
+            "-t",
+            "n-parity",
+            "-c",
+            "leaky-rnn",
+            "--set",
+            "cell.hidden=8",
+            "-o",
+            &back,
+        ];
         done(at, &arguments);
         let again = format!("again.{format}");
         done(at, &["export", &back, "--as", format, "-o", &again]);

@@ -45,8 +45,22 @@ pub fn json(folder: &Path, arguments: &[&str]) -> Value {
 
 /// A small n-parity run that takes a few updates.
 pub const SMALL: [&str; 16] = [
-    "-t", "n-parity", "-c", "leaky-rnn", "--set", "cell.hidden=8", "--set", "training.batch=8", "--set",
-    "training.updates_per_evaluation=5", "--set", "training.evaluation_trials=16", "--device", "cpu", "--updates", "10",
+    "-t",
+    "n-parity",
+    "-c",
+    "leaky-rnn",
+    "--set",
+    "cell.hidden=8",
+    "--set",
+    "training.batch=8",
+    "--set",
+    "training.updates_per_evaluation=5",
+    "--set",
+    "training.evaluation_trials=16",
+    "--device",
+    "cpu",
+    "--updates",
+    "10",
 ];
 
 /// The arguments of a small run.

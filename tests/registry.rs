@@ -17,7 +17,10 @@ fn every_plugin_crate_of_the_workspace_is_linked_and_brings_something() {
     for entry in std::fs::read_dir(plugins).expect("plugins folder").flatten() {
         if entry.path().join("Cargo.toml").is_file() {
             let name = format!("synfire_{}", entry.file_name().to_string_lossy().replace('-', "_"));
-            assert!(crates.contains(name.as_str()), "{name} is not in cli/src/linked.rs or registers nothing: {crates:?}");
+            assert!(
+                crates.contains(name.as_str()),
+                "{name} is not in cli/src/linked.rs or registers nothing: {crates:?}"
+            );
         }
     }
 }
@@ -32,7 +35,16 @@ fn the_names_promised_to_users_are_there() {
         (Kind::Rule, &["bptt", "force"]),
         (
             Kind::Analysis,
-            &["learning-curve", "activity", "pca", "spectrum", "ablation", "perturbation", "timescales", "time-constants"],
+            &[
+                "learning-curve",
+                "activity",
+                "pca",
+                "spectrum",
+                "ablation",
+                "perturbation",
+                "timescales",
+                "time-constants",
+            ],
         ),
         (Kind::Format, &["timescales-checkpoint", "state-dict", "safetensors", "npz"]),
     ];

@@ -8,8 +8,18 @@ use std::time::{Duration, Instant};
 use synfire::Stream;
 
 const LONG: [&str; 12] = [
-    "--updates", "120", "--set", "training.updates_per_evaluation=20", "--set", "training.updates_per_checkpoint=6", "-u",
-    "cumulative", "--set", "curriculum.threshold=0.4", "-q", "--seed=5",
+    "--updates",
+    "120",
+    "--set",
+    "training.updates_per_evaluation=20",
+    "--set",
+    "training.updates_per_checkpoint=6",
+    "-u",
+    "cumulative",
+    "--set",
+    "curriculum.threshold=0.4",
+    "-q",
+    "--seed=5",
 ];
 
 /// Every byte that matters of a run: checkpoints after the last update, and metrics without the seconds.
@@ -72,7 +82,8 @@ fn kill_and_resume(members: &str, kills: usize) {
             std::fs::remove_dir_all(at.join("parts")).ok();
             command(at, &arguments("parts"))
         };
-        let mut child = child.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("starts");
+        let mut child =
+            child.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("starts");
         // Anywhere between the first moment and just after the time a whole run takes; most fall into the work itself.
         std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * stream.uniform()));
         if child.try_wait().expect("a child").is_none() {
@@ -137,7 +148,7 @@ fn a_member_is_the_run_of_its_seed() {
 fn a_signal_ends_a_run_with_a_checkpoint_and_a_longer_budget_continues_it() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = folder.path();
-    let mut child = command(at, &small_run(&["--updates", "1000000", "-o", "run"]))
+    let child = command(at, &small_run(&["--updates", "1000000", "-o", "run"]))
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -154,7 +165,8 @@ fn a_signal_ends_a_run_with_a_checkpoint_and_a_longer_budget_continues_it() {
     assert!(output.status.success() && said.contains("synfire resume run"), "{:?} {said}", output.status);
     let manifest = std::fs::read_to_string(at.join("run/manifest.json")).expect("a manifest");
     assert!(manifest.contains("\"interrupted\""), "{manifest}");
-    let reached = synfire::run::RunDir::open(at.join("run")).expect("a run").checkpoints().into_iter().max().expect("one");
+    let reached =
+        synfire::run::RunDir::open(at.join("run")).expect("a run").checkpoints().into_iter().max().expect("one");
     let longer = (reached + 5).to_string();
     done(at, &["resume", "run", "--updates", &longer, "-q"]);
     assert!(at.join("run/checkpoints").join(longer).is_dir());

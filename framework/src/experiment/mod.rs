@@ -228,9 +228,9 @@ impl Parts {
     pub fn network_from(&self, context: &BuildContext, parameters: Tensors, readout: Readout) -> Result<Network> {
         let mut network = self.cell.build(context, &Stream::new(0))?;
         for (name, expected) in network.parameters.iter() {
-            let found = parameters.find(name).ok_or_else(|| {
-                Error::Failed(format!("the network lacks '{name}', which this cell has"))
-            })?;
+            let found = parameters
+                .find(name)
+                .ok_or_else(|| Error::Failed(format!("the network lacks '{name}', which this cell has")))?;
             if found.size() != expected.size() {
                 return Err(Error::Shape {
                     what: format!("parameter '{name}'"),

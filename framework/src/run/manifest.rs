@@ -1,7 +1,7 @@
 //! The manifest of a run: what made it, when, and why it stopped.
 
 use crate::storage::host;
-use crate::{Error, Experiment, Kind, Registry, Result};
+use crate::{Experiment, Kind, Registry, Result};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 

@@ -110,11 +110,7 @@ impl Dynamics for Simple {
     }
 
     fn form(&self, _: &Setting) -> Form {
-        Form::Rate(RateForm {
-            placement: Placement::Whole,
-            activation: self.activation,
-            state: ACTIVITY.into(),
-        })
+        Form::Rate(RateForm { placement: Placement::Whole, activation: self.activation, state: ACTIVITY.into() })
     }
 }
 
