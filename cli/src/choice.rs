@@ -31,16 +31,16 @@ pub struct Choice {
     #[arg(long, value_name = "PATH=VALUE", help_heading = "Settings")]
     pub set: Vec<String>,
     /// Seed of all random numbers
-    #[arg(long, value_name = "N", help_heading = "Settings")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Settings")]
     pub seed: Option<u64>,
     /// Networks trained independently, side by side
-    #[arg(long, value_name = "M", help_heading = "Settings")]
+    #[arg(long, value_name = "M", allow_negative_numbers = true, help_heading = "Settings")]
     pub members: Option<usize>,
     /// auto, cpu or cuda:N
     #[arg(long, value_name = "DEVICE", help_heading = "Settings")]
     pub device: Option<String>,
     /// Updates after which training ends at the latest
-    #[arg(long, value_name = "N", help_heading = "Settings")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Settings")]
     pub updates: Option<u64>,
 }
 

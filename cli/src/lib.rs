@@ -14,6 +14,7 @@ mod progress;
 mod query;
 mod schema;
 mod signals;
+mod subjects;
 mod training;
 mod wrap;
 

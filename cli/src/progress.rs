@@ -1,7 +1,8 @@
 //! Watching a training: bars on a terminal, plain lines elsewhere.
 
 use crate::output::Program;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use std::fmt::Write;
 use std::io::{IsTerminal, stderr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -29,7 +30,10 @@ struct Member {
     updates: u64,
     budget: u64,
     level: String,
+    /// When its last line was written, unless a lesson began since.
     spoken: Option<Instant>,
+    /// The update its last line was about.
+    told: Option<u64>,
     judged: Option<(f64, Option<f64>)>,
 }
 
@@ -52,6 +56,7 @@ impl<'a> Progress<'a> {
             budget: 0,
             level: String::new(),
             spoken: None,
+            told: None,
             judged: None,
         };
         let members = (0..members).map(|_| Mutex::new(fresh())).collect();
@@ -96,17 +101,29 @@ impl Member {
         let rate = done as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
         let left = Duration::from_secs_f64((self.budget.saturating_sub(self.updates) as f64 / rate.max(1e-9)).min(1e9));
         let left = indicatif::HumanDuration(left);
-        let pace = if done > 0 { format!("  {rate:.1} updates/s  at most {left} left") } else { String::new() };
+        let left = if self.updates < self.budget { format!("  at most {left} left") } else { String::new() };
+        let pace = if done > 0 { format!("  {rate:.1} updates/s{left}") } else { String::new() };
         format!("update {}/{}  {}{pace}", self.updates, self.budget, self.score())
     }
 }
 
-fn bar(bars: &MultiProgress, member: Option<usize>) -> ProgressBar {
-    let template = "{prefix}{bar:24.cyan/blue} {pos}/{len}  {per_sec}  {msg}  at most {eta} left";
+/// What a bar shows at work.
+const AT_WORK: &str = "{prefix}{bar:24.cyan/blue} {pos}/{len}  {rate}  {msg}  at most {eta} left";
+
+/// What it shows when its member has stopped.
+const DONE: &str = "{prefix}{bar:24.cyan/blue} {pos}/{len}  {msg}";
+
+fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = bars.add(ProgressBar::new(0).with_style(style));
-    bar.set_prefix(member.map_or_else(String::new, |member| format!("#{member} ")));
-    bar
+    style.with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+        // A terminal that does not take it has nobody who reads it.
+        let _ = write!(text, "{:.1} updates/s", state.per_sec());
+    })
+}
+
+fn bar(bars: &MultiProgress, member: Option<usize>) -> ProgressBar {
+    let prefix = member.map_or_else(String::new, |member| format!("#{member} "));
+    bars.add(ProgressBar::new(0).with_style(style(AT_WORK)).with_prefix(prefix))
 }
 
 impl Observe for Progress<'_> {
@@ -151,7 +168,7 @@ impl Observe for Progress<'_> {
         let message = self.with(member, |state| {
             state.judged = Some((evaluation.loss, evaluation.accuracy));
             if state.spoken.is_none_or(|last| last.elapsed() >= BETWEEN_LINES) {
-                state.spoken = Some(Instant::now());
+                (state.spoken, state.told) = (Some(Instant::now()), Some(evaluation.update));
                 self.line(member, state);
             }
             state.score()
@@ -164,12 +181,14 @@ impl Observe for Progress<'_> {
     fn stop(&self, member: usize, updates: u64, reason: &str) {
         self.with(member, |state| {
             state.updates = updates;
-            self.line(member, state);
+            if state.told != Some(updates) {
+                self.line(member, state);
+            }
         });
         tracing::info!(member, updates, reason, "a member stopped");
         if let (Some(bar), false) = (self.bar(member), self.shared()) {
+            bar.set_style(style(DONE));
             bar.set_message(format!("{}  {reason}", self.with(member, |state| state.score()).unwrap_or_default()));
-            bar.abandon();
         }
     }
 }

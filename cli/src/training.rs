@@ -26,8 +26,12 @@ pub fn train(program: &Program, dir: &RunDir, experiment: &Experiment, threads: 
     progress.clear();
     let outcome = outcome?;
     match outcome.status {
-        Status::Interrupted => answer(program, dir, outcome.seconds, &[]),
-        _ => conclude(program, dir, experiment, threads, outcome.seconds, &stop),
+        Status::Interrupted => answer(dir, outcome.seconds, &[]),
+        _ => {
+            // Those made at an earlier end are of another network.
+            dir.remove_analyses(experiment)?;
+            conclude(program, dir, experiment, threads, outcome.seconds, &stop)
+        }
     }
 }
 
@@ -66,11 +70,11 @@ pub fn conclude(
         tried.push(Tried { name: folder, result });
     }
     dir.write_report(&program.registry)?;
-    answer(program, dir, seconds, &tried)
+    answer(dir, seconds, &tried)
 }
 
 /// How a run stands.
-fn answer(program: &Program, dir: &RunDir, seconds: f64, tried: &[Tried]) -> Result<Answer> {
+fn answer(dir: &RunDir, seconds: f64, tried: &[Tried]) -> Result<Answer> {
     let manifest = dir.manifest()?;
     let failed = tried.iter().any(|one| one.result.is_err());
     let report = dir.report_path();
@@ -93,7 +97,7 @@ fn answer(program: &Program, dir: &RunDir, seconds: f64, tried: &[Tried]) -> Res
         "analyses": analyses,
         "report": report,
     });
-    let mut text = if program.output.quiet { String::new() } else { metrics_table(&manifest).to_text() + "\n" };
+    let mut text = metrics_table(&manifest).to_text() + "\n";
     let stopped = manifest.stopped.as_deref().unwrap_or_default();
     let words = match manifest.status {
         Status::Interrupted => format!("interrupted after {} updates, {seconds:.1} s", manifest.updates),

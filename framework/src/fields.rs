@@ -40,12 +40,26 @@ pub(crate) fn read_what_fits<T: DeserializeOwned>(mut tree: Value) -> (Option<T>
     }
 }
 
+/// What serde calls types, and what people call them.
+const WORDS: [(&str, &str); 9] = [
+    ("expected usize", "expected a whole number"),
+    ("expected u64", "expected a whole number"),
+    ("expected u32", "expected a whole number"),
+    ("expected u16", "expected a whole number"),
+    ("expected u8", "expected a whole number"),
+    ("expected i64", "expected a whole number"),
+    ("expected f64", "expected a number"),
+    ("expected f32", "expected a number"),
+    ("expected a boolean", "expected true or false"),
+];
+
 fn problem(path: &Path, text: &str) -> Problem {
     let path = path.to_string();
     let path = if path == "." { String::new() } else { path };
     let mut quoted = text.split('`').skip(1).step_by(2);
     let unknown = text.starts_with("unknown field") || text.starts_with("unknown variant");
     let Some(name) = quoted.next().filter(|_| unknown) else {
+        let text = WORDS.iter().fold(text.to_string(), |text, (rust, word)| text.replace(rust, word));
         return Problem { path, problem: format!("is wrong: {text}"), remedy: String::new() };
     };
     let known: Vec<&str> = quoted.collect();
@@ -128,6 +142,7 @@ mod tests {
         let found = problems(json!({"count": "many", "inner": {"bitz": 1, "rate": true}, "mode": "dubble"}));
         let paths: Vec<&str> = found.iter().map(|(path, ..)| path.as_str()).collect();
         assert_eq!(paths, ["count", "inner.bitz", "inner.rate", "mode"]);
+        assert_eq!(found[0].1, "is wrong: invalid type: string \"many\", expected a whole number");
         assert_eq!(found[1].1, "is an unknown field");
         assert_eq!(found[1].2, "did you mean bits? there are: bits, rate");
         assert_eq!(found[3].1, "is 'dubble', which is not one of its values");

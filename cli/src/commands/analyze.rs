@@ -1,18 +1,16 @@
 //! `synfire analyze`: measure something on runs, or on arrays in files.
 
-use crate::choice::{assignment, overridden};
+use crate::choice::assignment;
 use crate::commands::run::threads;
 use crate::output::{Answer, Program};
+use crate::subjects::Subjects;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use synfire::analysis::Scope;
+use std::path::PathBuf;
 use synfire::experiment::Layers;
-use synfire::run::{Analysed, Analyst, RunDir};
-use synfire::storage::{atomic, read_npz};
+use synfire::run::{Analysed, Analyst};
 use synfire::table::Table;
 use synfire::workers::Workers;
-use synfire::{Error, Experiment, Kind, Result, Spec};
+use synfire::{Experiment, Kind, Result, Spec};
 
 /// Two that work as typed.
 pub const EXAMPLES: &str = "Examples:
@@ -54,15 +52,15 @@ pub fn execute(args: &Args, program: &Program) -> Result<Answer> {
     let (own, of_runs) = sort_options(&args.set)?;
     let workers = Workers::new(threads(args.threads))?;
     let analyst = Analyst::new(&Spec::with(args.analysis.clone(), &own), &program.registry, &workers)?;
-    let is_data = |path: &&PathBuf| path.extension().is_some_and(|end| end == "npz");
-    let (data, _): (Vec<&PathBuf>, Vec<&PathBuf>) = args.runs.iter().partition(is_data);
-    let done = match data.len() {
-        0 => of_networks(args, &analyst, &of_runs)?,
-        all if all == args.runs.len() && args.groups.is_none() => of_data(args, &analyst, &data)?,
-        _ => {
-            return Err(Error::config("RUN", "mixes run directories and data files", "analyse them one after another"));
-        }
+    let subjects = Subjects {
+        analysis: &args.analysis,
+        paths: &args.runs,
+        groups: args.groups.as_deref(),
+        output: args.output.as_deref(),
+        set: &of_runs,
+        device: args.device.as_deref(),
     };
+    let done = subjects.analyse(&analyst)?;
     answer(args, &done)
 }
 
@@ -81,89 +79,6 @@ fn sort_options(set: &[String]) -> Result<(Value, Vec<String>)> {
         }
     }
     Ok((own.value(), of_runs))
-}
-
-fn of_data(args: &Args, analyst: &Analyst, files: &[&PathBuf]) -> Result<Vec<Analysed>> {
-    let place = default_place(args);
-    let several = files.len() > 1;
-    let stem = |path: &Path| path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    if analyst.scope() == Scope::Groups && several {
-        let mut all = Vec::new();
-        for file in files {
-            all.extend(read_npz(file)?.into_iter().map(|(name, array)| (format!("{}/{name}", stem(file)), array)));
-        }
-        return Ok(vec![analyst.data("all files", all.into_iter().collect(), 1, &place)?]);
-    }
-    let one = |file: &&PathBuf| {
-        let place = if several { place.join(stem(file)) } else { place.clone() };
-        analyst.data(&stem(file), read_npz(file)?, 1, &place)
-    };
-    files.iter().map(one).collect()
-}
-
-fn of_networks(args: &Args, analyst: &Analyst, set: &[String]) -> Result<Vec<Analysed>> {
-    let mut groups: Vec<(String, Vec<PathBuf>)> = match &args.groups {
-        Some(path) => read_groups(path)?,
-        None => Vec::new(),
-    };
-    let grouped = |path: &PathBuf| groups.iter().any(|(_, paths)| paths.contains(path));
-    let rest: Vec<PathBuf> = args.runs.iter().filter(|path| !grouped(path)).cloned().collect();
-    if let (Some(file), Some(path)) = (&args.groups, rest.first()) {
-        let problem = format!("does not put {} into a group", path.display());
-        return Err(Error::config("--groups", problem, format!("add it to {}", file.display())));
-    }
-    if !rest.is_empty() {
-        groups.push(("all".into(), rest));
-    }
-    let open = |path: &PathBuf| -> Result<_> {
-        let dir = RunDir::open(path)?;
-        let experiment = overridden(&dir.experiment()?, set, args.device.as_deref())?;
-        Ok((dir, experiment))
-    };
-    if analyst.scope() == Scope::Run {
-        let mut done = Vec::new();
-        for (dir, experiment) in groups.iter().flat_map(|(_, paths)| paths).map(open).collect::<Result<Vec<_>>>()? {
-            for view in analyst.open(&dir, experiment)? {
-                let place = match &args.output {
-                    // Several networks cannot share one folder.
-                    Some(place) if args.runs.len() > 1 || dir.path() != view.dir.path() => {
-                        place.join(view.label.replace(" #", "-"))
-                    }
-                    Some(place) => place.clone(),
-                    None => view.dir.analysis_path(&args.analysis),
-                };
-                done.push(analyst.network(view, &place)?);
-            }
-        }
-        return Ok(done);
-    }
-    let mut views = Vec::new();
-    let mut members = Vec::new();
-    for (name, paths) in &groups {
-        let first = views.len();
-        for path in paths {
-            let (dir, experiment) = open(path)?;
-            views.extend(analyst.open(&dir, experiment)?);
-        }
-        members.push((name.clone(), (first..views.len()).collect()));
-    }
-    let only = match (&args.output, &args.runs[..]) {
-        (None, [run]) if args.groups.is_none() => RunDir::open(run)?.analysis_path(&args.analysis),
-        _ => default_place(args),
-    };
-    Ok(vec![analyst.groups(views, members, &only)?])
-}
-
-fn default_place(args: &Args) -> PathBuf {
-    args.output.clone().unwrap_or_else(|| Path::new("analyses").join(&args.analysis))
-}
-
-fn read_groups(path: &Path) -> Result<Vec<(String, Vec<PathBuf>)>> {
-    let text = String::from_utf8_lossy(&atomic::read(path)?).into_owned();
-    let groups: BTreeMap<String, Vec<PathBuf>> = toml::from_str(&text).map_err(|error| {
-        Error::config("--groups", format!("cannot be read: {error}"), "name groups as short = [\"runs/a\", \"runs/b\"]")
-    })?;
-    Ok(groups.into_iter().collect())
 }
 
 fn answer(args: &Args, done: &[Analysed]) -> Result<Answer> {

@@ -41,7 +41,8 @@ pub fn execute(args: &Args, program: &Program) -> Result<Answer> {
     let mut text = String::new();
     let mut done: Vec<&str> = Vec::new();
     for part in &parts {
-        if part.source.is_empty() || done.contains(&part.source.as_str()) {
+        // Some parts say why they have none.
+        if part.source.is_empty() || part.source.starts_with("none") || done.contains(&part.source.as_str()) {
             continue;
         }
         done.push(&part.source);

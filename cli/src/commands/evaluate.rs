@@ -94,7 +94,7 @@ fn member(args: &Args, view: &RunView, workers: &Workers, rows: &mut Vec<Row>) -
     let network = view.parts.network_from(&view.context()?, checkpoint.parameters, checkpoint.state.readout)?;
     let lessons: Vec<Lesson> = match &args.level {
         None => vec![view.lesson()],
-        Some(levels) => levels.iter().map(|level| view.lesson_at(level)).collect::<Result<_>>()?,
+        Some(levels) => levels.iter().map(|level| lesson_at(view, level)).collect::<Result<_>>()?,
     };
     let training = &view.experiment.training;
     let evaluator = Evaluator { parts: &view.parts, training, workers, mode: Mode::Evaluation, from };
@@ -116,6 +116,20 @@ fn member(args: &Args, view: &RunView, workers: &Workers, rows: &mut Vec<Row>) -
         }));
     }
     Ok(())
+}
+
+/// The lesson with one level, refused where the task does not have it.
+fn lesson_at(view: &RunView, level: usize) -> Result<Lesson> {
+    let Some(difficulty) = &view.parts.spec.difficulty else {
+        let problem = format!("is {level}, but the task '{}' has no levels", view.experiment.task.name);
+        return Err(Error::config("--level", problem, "leave it out"));
+    };
+    if level < difficulty.lowest || difficulty.highest.is_some_and(|highest| level > highest) {
+        let highest = difficulty.highest.map_or("without limit".to_string(), |highest| format!("to {highest}"));
+        let problem = format!("is {level}; the task has {} from {} {highest}", difficulty.name, difficulty.lowest);
+        return Err(Error::config("--level", problem, ""));
+    }
+    view.lesson_at(level)
 }
 
 /// The state in which training ended: a learner that has one keeps it as `last_state/<tensor of the state>`.

@@ -6,7 +6,7 @@ use crate::experiment::to_toml;
 use crate::storage::{Array, atomic};
 use crate::subject::{RunView, Subject};
 use crate::workers::{Workers, guarded};
-use crate::{Analysis, Experiment, Findings, Registry, Result, Spec, Stream};
+use crate::{Analysis, Error, Experiment, Findings, Registry, Result, Spec, Stream};
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ impl<'a> Analyst<'a> {
     /// Refuse a run whose task or cell lacks what the analysis needs.
     ///
     /// # Errors
-    /// [`crate::Error::Config`] naming both parts and parts that would fit.
+    /// [`Error::Config`] naming both parts and parts that would fit.
     pub fn fits(&self, experiment: &Experiment) -> Result<()> {
         Experiment { analysis: vec![self.spec.clone()], ..experiment.clone() }.parts(self.registry).map(drop)
     }
@@ -153,6 +153,24 @@ impl RunDir {
         };
         let all = folder_names(&experiment.analysis).into_iter().zip(experiment.analysis.iter().cloned());
         all.filter(|(folder, _)| !made(folder)).collect()
+    }
+
+    /// Remove what the analyses of an experiment found, to make them anew. Those made by hand stay.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system refuses.
+    pub fn remove_analyses(&self, experiment: &Experiment) -> Result<()> {
+        for dir in self.members(experiment).iter().chain([self]) {
+            for folder in folder_names(&experiment.analysis) {
+                match std::fs::remove_dir_all(dir.analysis_path(&folder)) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(Error::io(dir.analysis_path(&folder))(error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The analyses of an experiment, and those that were made of its run by hand.

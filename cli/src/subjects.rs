@@ -1,0 +1,129 @@
+//! What `analyze` looks at: files with arrays, networks one by one, or groups of runs.
+
+use crate::choice::overridden;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use synfire::analysis::Scope;
+use synfire::run::{Analysed, Analyst, RunDir};
+use synfire::storage::{atomic, read_npz};
+use synfire::{Error, Experiment, Result};
+
+/// Runs or files as named on the command line.
+pub struct Subjects<'a> {
+    /// Name of the analysis.
+    pub analysis: &'a str,
+    /// Run directories, or `.npz` files.
+    pub paths: &'a [PathBuf],
+    /// File that names groups of run directories.
+    pub groups: Option<&'a Path>,
+    /// Where findings are saved, if not in the default place.
+    pub output: Option<&'a Path>,
+    /// Changes to the runs for this once.
+    pub set: &'a [String],
+    /// Device, if not that of training.
+    pub device: Option<&'a str>,
+}
+
+impl Subjects<'_> {
+    /// Look at all of them.
+    ///
+    /// # Errors
+    /// When a run or file cannot be read, a run lacks what the analysis needs, and what the analysis reports.
+    pub fn analyse(&self, analyst: &Analyst) -> Result<Vec<Analysed>> {
+        let data = self.paths.iter().filter(|path| path.extension().is_some_and(|end| end == "npz")).count();
+        match data {
+            0 if analyst.scope() == Scope::Run => self.networks(analyst),
+            0 => self.together(analyst),
+            all if all == self.paths.len() && self.groups.is_none() => self.data(analyst),
+            _ => Err(Error::config("RUN", "mixes run directories and data files", "analyse them one after another")),
+        }
+    }
+
+    fn default_place(&self) -> PathBuf {
+        self.output.map_or_else(|| Path::new("analyses").join(self.analysis), Path::to_path_buf)
+    }
+
+    /// Arrays from files: one file after another, or all as one.
+    fn data(&self, analyst: &Analyst) -> Result<Vec<Analysed>> {
+        let place = self.default_place();
+        let several = self.paths.len() > 1;
+        let stem = |path: &Path| path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        if analyst.scope() == Scope::Groups && several {
+            let mut all = Vec::new();
+            for file in self.paths {
+                all.extend(read_npz(file)?.into_iter().map(|(name, array)| (format!("{}/{name}", stem(file)), array)));
+            }
+            return Ok(vec![analyst.data("all files", all.into_iter().collect(), 1, &place)?]);
+        }
+        let one = |file: &PathBuf| {
+            let place = if several { place.join(stem(file)) } else { place.clone() };
+            analyst.data(&stem(file), read_npz(file)?, 1, &place)
+        };
+        self.paths.iter().map(one).collect()
+    }
+
+    /// Each network by itself; all runs are found fit before the first is looked at.
+    fn networks(&self, analyst: &Analyst) -> Result<Vec<Analysed>> {
+        let groups = self.named_groups()?;
+        let runs: Vec<_> =
+            groups.iter().flat_map(|(_, paths)| paths).map(|path| self.open(path)).collect::<Result<_>>()?;
+        runs.iter().try_for_each(|(_, experiment)| analyst.fits(experiment))?;
+        let mut done = Vec::new();
+        let several = runs.len() > 1;
+        for (dir, experiment) in runs {
+            for view in analyst.open(&dir, experiment)? {
+                let place = match self.output {
+                    // Several networks cannot share one folder.
+                    Some(place) if several || dir.path() != view.dir.path() => {
+                        place.join(view.label.replace(" #", "-"))
+                    }
+                    Some(place) => place.to_path_buf(),
+                    None => view.dir.analysis_path(self.analysis),
+                };
+                done.push(analyst.network(view, &place)?);
+            }
+        }
+        Ok(done)
+    }
+
+    /// All networks together, in groups. Saved in the run if there is but one.
+    fn together(&self, analyst: &Analyst) -> Result<Vec<Analysed>> {
+        let groups = self.named_groups()?;
+        let mut views = Vec::new();
+        let mut members = Vec::new();
+        for (name, paths) in &groups {
+            let first = views.len();
+            for path in paths {
+                let (dir, experiment) = self.open(path)?;
+                views.extend(analyst.open(&dir, experiment)?);
+            }
+            members.push((name.clone(), (first..views.len()).collect()));
+        }
+        let place = match (self.output, self.paths, self.groups) {
+            (None, [run], None) => RunDir::open(run)?.analysis_path(self.analysis),
+            _ => self.default_place(),
+        };
+        Ok(vec![analyst.groups(views, members, &place)?])
+    }
+
+    fn open(&self, path: &Path) -> Result<(RunDir, Experiment)> {
+        let dir = RunDir::open(path)?;
+        let experiment = overridden(&dir.experiment()?, self.set, self.device)?;
+        Ok((dir, experiment))
+    }
+
+    /// The groups of the file; without one, all runs are one group.
+    fn named_groups(&self) -> Result<Vec<(String, Vec<PathBuf>)>> {
+        let Some(file) = self.groups else { return Ok(vec![("all".into(), self.paths.to_vec())]) };
+        let text = String::from_utf8_lossy(&atomic::read(file)?).into_owned();
+        let groups: BTreeMap<String, Vec<PathBuf>> = toml::from_str(&text).map_err(|error| {
+            let remedy = "name groups as short = [\"runs/a\", \"runs/b\"]";
+            Error::config("--groups", format!("cannot be read: {error}"), remedy)
+        })?;
+        if let Some(path) = self.paths.iter().find(|path| !groups.values().any(|paths| paths.contains(path))) {
+            let problem = format!("does not put {} into a group", path.display());
+            return Err(Error::config("--groups", problem, format!("add it to {}", file.display())));
+        }
+        Ok(groups.into_iter().collect())
+    }
+}
