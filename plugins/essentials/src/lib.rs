@@ -9,6 +9,7 @@ pub mod eigen;
 pub mod formats;
 pub mod principal_components;
 pub mod rules;
+pub mod tasks;
 
 #[cfg(test)]
 mod tests {
