@@ -76,7 +76,8 @@ mod tests {
         let (samples, units, outputs, alpha) = (40, 12, 3, 0.7);
         let rates = stream.normal_tensor(&[samples, units], options.0, options.1);
         let targets = stream.normal_tensor(&[samples, outputs], options.0, options.1);
-        let weights: Vec<f64> = (0..samples).map(|_| if stream.bernoulli(0.3) { 0.0 } else { stream.uniform() }).collect();
+        let weights: Vec<f64> =
+            (0..samples).map(|_| if stream.bernoulli(0.3) { 0.0 } else { stream.uniform() }).collect();
         let start = stream.normal_tensor(&[outputs, units], options.0, options.1);
 
         let mut learned = start.copy();

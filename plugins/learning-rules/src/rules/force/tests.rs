@@ -29,7 +29,14 @@ impl Dynamics for Chaotic {
         let (time, batch, _) = inputs.size3()?;
         Ok(Tensor::zeros([time, batch, self.units as i64], (inputs.kind(), inputs.device())))
     }
-    fn step(&self, _: &Clock, prepared: &Tensors, state: &Tensors, _: &Tensor, drive: Option<&Tensor>) -> Result<Tensors> {
+    fn step(
+        &self,
+        _: &Clock,
+        prepared: &Tensors,
+        state: &Tensors,
+        _: &Tensor,
+        drive: Option<&Tensor>,
+    ) -> Result<Tensors> {
         let x = state.get("x")?;
         let mut into = x.tanh().mm(&prepared.get("weight")?.transpose(0, 1));
         if let Some(drive) = drive {
@@ -142,9 +149,42 @@ fn a_chaotic_network_learns_the_sum_of_four_sines() {
     let lesson = Lesson::default();
     let losses: Vec<f64> =
         (0..12).map(|_| bench.update(&mut *learner, &mut network, &lesson, 1).expect("learns")).collect();
-    // The target's mean square is about 0.55. With 1000 units the published rule errs by 0.005 on average, with 500 by 0.015.
-    assert!(losses[0] < 0.1, "fast from the beginning: {losses:?}");
-    assert!(losses[11] < 0.05f64.powi(2), "{losses:?}");
+    // The target's mean square is 0.52. An independent version of the published script with 300 units gives 1e-4 to 1e-3 in the first
+    // period and, as the dynamics of so few units drift, 4e-4 to 9e-2 in the twelfth, over six networks.
+    assert!(losses[0] < 3e-3, "fast from the beginning: {losses:?}");
+    assert!(losses[11] < 0.1, "{losses:?}");
+}
+
+#[test]
+fn outputs_and_readout_are_those_of_an_independent_version() {
+    let text = include_str!("../../../tests/fixtures/force.json");
+    let fixture: BTreeMap<String, Vec<f64>> = serde_json::from_str(text).expect("valid");
+    let units = 30;
+    let bench = Bench::new(60, false, Kind::Double);
+    let mut network = network(units, Kind::Double);
+    let mut learner = bench.start(&Force { alpha: 2.0, ..Force::default() }, &mut network);
+    // The same closed forms as in the script.
+    let table = |shape: &[i64], f: &dyn Fn(f64, f64) -> f64| {
+        let columns = shape[1] as usize;
+        let all: Vec<f64> = (0..units * columns).map(|i| f((i / columns) as f64, (i % columns) as f64)).collect();
+        Tensor::from_slice(&all).reshape(shape)
+    };
+    let scale = 1.5 * (2.0 / units as f64).sqrt();
+    network.parameters.insert("weight", table(&[30, 30], &|i, j| scale * (1.0 + 7.0 * i + 13.0 * j + i * j).sin()));
+    network.parameters.insert(FEEDBACK, table(&[30, 1], &|i, _| (3.0 * i).cos()));
+    let x = table(&[30, 1], &|i, _| 0.5 * (5.0 * i).sin()).reshape([1, 30]);
+    let state = Tensors::from([(STEPS, Tensor::from(0i64)), ("last_state/x", x)]);
+    learner.restore(state).expect("its own");
+    let loss = bench.update(&mut *learner, &mut network, &Lesson::default(), 1).expect("learns");
+    let expected: f64 =
+        fixture["output"].iter().enumerate().map(|(t, z)| (z - sines(t, 60)).powi(2)).sum::<f64>() / 60.0;
+    // double precision over sixty steps; the network is chaotic but slow
+    assert!((loss / expected - 1.0).abs() < 1e-9, "{loss} {expected}");
+    let found = values_f64(network.parameters.get("head.0.weight").expect("there"));
+    assert_eq!(found.len(), fixture["readout"].len());
+    for (a, b) in found.iter().zip(&fixture["readout"]) {
+        assert!((a - b).abs() < 1e-9, "{a} {b}");
+    }
 }
 
 #[test]
@@ -217,9 +257,13 @@ fn it_starts_from_a_silent_readout_with_feedback_and_respects_the_lesson() {
     bench.update(&mut *learner, &mut network, &frozen, 1).expect("plays");
     assert!(network.parameters.same_bytes(&before));
     bench.update(&mut *learner, &mut network, &Lesson::default(), 1).expect("learns");
-    let changed: Vec<&str> =
-        network.names().iter().zip(before.iter()).filter(|(n, (_, t))| network.parameters.get(n).is_ok_and(|p| p != *t))
-            .map(|(_, (n, _))| n).collect::<Vec<_>>();
+    let changed: Vec<&str> = network
+        .names()
+        .iter()
+        .zip(before.iter())
+        .filter(|(n, (_, t))| network.parameters.get(n).is_ok_and(|p| p != *t))
+        .map(|(_, (n, _))| n)
+        .collect::<Vec<_>>();
     assert_eq!(changed, ["head.0.weight"]);
     network.drop_heads(&[0]);
     learner.refit(&network).expect("follows");

@@ -1,5 +1,4 @@
 use super::*;
-use synfire::cell::refuse_drive;
 use synfire::rollout::{Record, Rollout};
 use synfire::task::{Answer, Objective, Period, Target, Trials};
 use synfire::tch::{Device, Kind};
@@ -7,53 +6,16 @@ use synfire::tensors::values_f64;
 use synfire::workers::Workers;
 use synfire::{Lesson, Task, TaskSpec};
 
-/// Units of which only the leak is left: `r' = (1 - alpha) r + x`, for two units with leaks of their own.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-struct Leaks {}
-
+/// Leaks of two units: time constants of 100 and 50 ms at steps of 5 ms.
 const ALPHAS: [f64; 2] = [0.05, 0.1];
 
-#[typetag::serde(name = "leaks-for-the-test-of-skip")]
-impl Cell for Leaks {
-    fn provides(&self, _: &Registry) -> Properties {
-        Properties::from([Property::Gradient, Property::RateForm])
-    }
-    fn build(&self, _: &BuildContext, _: &Stream) -> Result<Network> {
-        let parameters = Tensors::from([("r_0", Tensor::from_slice(&[1.0, 1.0]))]);
-        Ok(Network { parameters, dynamics: Box::new(Leaking), readout: synfire::network::Readout::new(1) })
-    }
-}
-
-synfire::inventory::submit! { Component::cell::<Leaks>("leaks-for-the-test-of-skip") }
-
-#[derive(Debug)]
-struct Leaking;
-
-impl Dynamics for Leaking {
-    fn units(&self) -> usize {
-        2
-    }
-    fn prepare(&self, parameters: &Tensors, _: &Setting) -> Result<Tensors> {
-        Ok(parameters.shallow_clone())
-    }
-    fn initial_state(&self, prepared: &Tensors, batch: usize, _: &mut Stream) -> Result<Tensors> {
-        Ok(Tensors::from([("r", prepared.get("r_0")?.expand([batch as i64, 2], false))]))
-    }
-    fn project(&self, _: &Tensors, inputs: &Tensor) -> Result<Tensor> {
-        Ok(inputs.expand([-1, -1, 2], false))
-    }
-    fn step(&self, _: &Clock, _: &Tensors, state: &Tensors, x: &Tensor, drive: Option<&Tensor>) -> Result<Tensors> {
-        refuse_drive(drive, "leaks")?;
-        Ok(Tensors::from([("r", state.get("r")? * (1.0 - Tensor::from_slice(&ALPHAS)) + x)]))
-    }
-    fn rates(&self, state: &Tensors) -> Result<Tensor> {
-        Ok(state.get("r")?.shallow_clone())
-    }
-}
-
+/// Units of which only the leak is left once they are built: `r' = (1 - alpha) r + alpha u`.
 fn skip(theta: usize, beta: f64) -> Skip {
-    Skip { inner: Spec::new("leaks-for-the-test-of-skip"), theta, beta }
+    let options = serde_json::json!({
+        "hidden": 2, "placement": "drive", "activation": "identity", "input_bias": false,
+        "initial_state": { "low": 1.0, "high": 1.0 },
+    });
+    Skip { inner: Spec::with("leaky-rnn", &options), theta, beta }
 }
 
 fn setting(mode: Mode, schedule: &[(&str, f64)]) -> Setting {
@@ -86,6 +48,13 @@ fn build(cell: &Skip) -> Network {
     let registry = Registry::linked().expect("no duplicates");
     let context = BuildContext { registry: &registry, task: Idle.spec(), device: Device::Cpu, kind: Kind::Double };
     let mut network = cell.build(&context, &Stream::new(1)).expect("fits");
+    let set = |network: &mut Network, name: &str, values: &[f64], shape: &[i64]| {
+        assert!(network.parameters.contains(name), "{:?}", network.names());
+        network.parameters.insert(name, Tensor::from_slice(values).reshape(shape));
+    };
+    set(&mut network, "time_constants", &ALPHAS.map(f64::recip), &[2]);
+    set(&mut network, "input.weight", &[1.0, 1.0], &[2, 1]);
+    set(&mut network, "recurrent.weight", &[0.0; 4], &[2, 2]);
     network.add_heads(&[0], &context, &Stream::new(1)).expect("memory");
     network
 }
@@ -94,8 +63,15 @@ fn build(cell: &Skip) -> Network {
 fn states(cell: &Skip, setting: Setting, inputs: &[f64], borders: &[usize]) -> Vec<[f64; 2]> {
     let network = build(cell);
     let (workers, lesson) = (Workers::new(1).expect("one"), Lesson::default());
-    let rollout =
-        Rollout { task: &Idle, lesson: &lesson, setting, stream: Stream::new(1), workers: &workers, fast: true, settle: 0 };
+    let rollout = Rollout {
+        task: &Idle,
+        lesson: &lesson,
+        setting,
+        stream: Stream::new(1),
+        workers: &workers,
+        fast: true,
+        settle: 0,
+    };
     let time = inputs.len();
     let ends = borders.iter().skip(1).copied().chain([time]);
     let periods = borders.iter().zip(ends).map(|(start, end)| Period::new("part", *start, end)).collect();
@@ -119,7 +95,7 @@ fn by_hand(alpha: f64, theta: usize, beta: f64, inputs: &[f64], borders: &[usize
         if borders.contains(&t) {
             (start, count) = (r, 0);
         }
-        r += -alpha * r + input;
+        r += alpha * (input - r);
         count += 1;
         if theta > 1 && count == theta {
             r = beta * r + (1.0 - beta) * start;
@@ -143,17 +119,18 @@ fn the_gradient_of_silent_units_decays_as_its_closed_form() {
         let network = build(&skip(theta, beta));
         let conditions = setting(Mode::Training, &[]);
         let leaf = Tensor::from_slice(&[1.0, 1.0]).reshape([1, 2]).set_requires_grad(true);
-        let mut state = Tensors::from([("r", leaf.shallow_clone())]);
+        let prepared = network.dynamics.prepare(&network.parameters, &conditions).expect("complete");
+        let mut state = Tensors::from([("activity", leaf.shallow_clone())]);
         let silence = Tensor::zeros([1, 2], (Kind::Double, Device::Cpu));
         for t in 0..200 {
             let clock = Clock { step: t, since_border: t, setting: &conditions };
-            state = network.dynamics.step(&clock, &network.parameters, &state, &silence, None).expect("steps");
+            state = network.dynamics.step(&clock, &prepared, &state, &silence, None).expect("steps");
         }
-        let last = state.get("r").expect("there").sum(Kind::Double);
+        let last = state.get("activity").expect("there").sum(Kind::Double);
         let found = values_f64(&Tensor::run_backward(&[last], &[leaf], false, false)[0]);
         for ((alpha, found), published) in ALPHAS.iter().zip(found).zip(published) {
-            let power = 200 / theta;
-            let factor = if theta > 1 { beta * (1.0 - alpha).powi(theta) + 1.0 - beta } else { 1.0 - alpha };
+            let power = 200 / theta as i32;
+            let factor = if theta > 1 { beta * (1.0 - alpha).powi(theta as i32) + 1.0 - beta } else { 1.0 - alpha };
             let exact = factor.powi(power);
             assert!((found / exact - 1.0).abs() < 1e-11, "{theta}: {found} {exact}");
             // two or three digits are published
@@ -199,7 +176,9 @@ fn the_schedule_wins_and_evaluation_is_the_bare_cell() {
 #[test]
 fn it_provides_what_the_inner_cell_does_but_for_the_rate_form() {
     let registry = Registry::linked().expect("no duplicates");
-    assert_eq!(skip(4, 0.3).provides(&registry), Properties::from([Property::Gradient]));
+    let mut expected = registry.build(&skip(4, 0.3).inner, "cell").expect("valid").provides(&registry);
+    assert!(expected.remove(&Property::RateForm));
+    assert_eq!(skip(4, 0.3).provides(&registry), expected);
     let problems = |cell: &Skip| {
         let mut problems = Problems::under("cell");
         cell.check(&registry, &mut problems);
@@ -208,8 +187,9 @@ fn it_provides_what_the_inner_cell_does_but_for_the_rate_form() {
     let nested = Skip { inner: Spec::new("skip"), ..Skip::default() };
     assert!(problems(&nested).contains("cell.inner is a skip itself"));
     let unknown = Skip { inner: Spec::new("no-such-cell"), ..Skip::default() };
-    assert!(problems(&unknown).contains("cell.inner unknown cell 'no-such-cell'"));
-    let wrong = Skip { inner: Spec::with("leaks-for-the-test-of-skip", &serde_json::json!({"leak": 1})), ..skip(4, 2.0) };
-    let message = problems(&wrong);
-    assert!(message.contains("cell.beta is 2") && message.contains("cell.inner.leak"), "{message}");
+    let message = problems(&unknown);
+    assert!(message.contains("cell.inner unknown cell 'no-such-cell'"), "{message}");
+    let inner = Spec::with("leaky-rnn", &serde_json::json!({ "hidden": 0 }));
+    let message = problems(&Skip { inner, ..skip(4, 2.0) });
+    assert!(message.contains("cell.beta is 2") && message.contains("cell.inner.hidden is 0"), "{message}");
 }
