@@ -29,7 +29,6 @@ impl Stage {
 /// The saved networks from before training, the end of each lesson and the last one, as numbers of updates.
 pub(super) fn milestones(run: &RunView) -> Vec<u64> {
     let history = run.history();
-    let wanted: BTreeSet<u64> =
-        history.lessons.iter().map(|record| record.from).chain([0, history.updates]).collect();
+    let wanted: BTreeSet<u64> = history.lessons.iter().map(|record| record.from).chain([0, history.updates]).collect();
     run.checkpoints().into_iter().filter(|update| wanted.contains(update)).collect()
 }

@@ -20,7 +20,13 @@ impl Summary {
         sorted.sort_by(f64::total_cmp);
         let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
         let last = sorted.len().saturating_sub(1);
-        Self { mean, std: variance.sqrt(), min: at(0), max: at(last), median: (at(last / 2) + at(last.div_ceil(2))) / 2.0 }
+        Self {
+            mean,
+            std: variance.sqrt(),
+            min: at(0),
+            max: at(last),
+            median: (at(last / 2) + at(last.div_ceil(2))) / 2.0,
+        }
     }
 }
 

@@ -87,9 +87,14 @@ impl Course {
         self.stages.iter().filter_map(|stage| stage.level.map(|level| (level, stage))).collect()
     }
 
-    /// The level at which the mean is lowest: where a curriculum that lengthens time constants begins to.
+    /// The level at which the mean is lowest: where a curriculum that lengthens time constants begins to. Nothing
+    /// where there are not several levels.
     pub fn lowest_mean(&self) -> Option<usize> {
-        let means = self.by_level().into_iter().map(|(level, stage)| (level, stage.raw_summary().mean));
+        let levels = self.by_level();
+        if levels.len() < 2 {
+            return None;
+        }
+        let means = levels.into_iter().map(|(level, stage)| (level, stage.raw_summary().mean));
         means.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(level, _)| level)
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn by_level(courses: &[Course], groups: &Groups) -> Figure {
         let rows = levels_of(courses, members);
         let x: Vec<usize> = rows.iter().map(|row| row.level).collect();
         if let [member] = members[..] {
-            let label = if group.is_empty() { courses[member].label.clone() } else { group.clone() };
+            let label = if groups.len() == 1 { courses[member].label.clone() } else { group.clone() };
             let of = |pick: Statistic| rows.iter().map(|row| pick(&row.summaries[0])).collect::<Vec<_>>();
             let (means, stds) = (of(|s| s.mean), of(|s| s.std));
             mean = mean.mark(Line::new(&x, means).deviation(&stds).dots().colour(colour).label(label.clone()));
@@ -36,7 +36,7 @@ pub(super) fn by_level(courses: &[Course], groups: &Groups) -> Figure {
             mean = mean.mark(line(|s| s.mean));
             std = std.mark(line(|s| s.std));
         }
-        let label = if group.is_empty() { "mean of networks".to_string() } else { group.clone() };
+        let label = if groups.len() == 1 { "mean of networks".to_string() } else { group.clone() };
         let over = |pick: fn(&AtLevel) -> Summary| {
             let (y, deviation): (Vec<f64>, Vec<f64>) = rows.iter().map(pick).map(|s| (s.mean, s.std)).unzip();
             Line::new(&x, y).deviation(deviation).dots().colour(colour).label(label.clone())
@@ -67,9 +67,13 @@ pub(super) fn by_update(courses: &[Course], groups: &Groups) -> Figure {
             let summaries: Vec<Summary> = course.stages.iter().map(Constants::raw_summary).collect();
             let y: Vec<f64> = summaries.iter().map(|s| s.mean).collect();
             let line = Line::new(x, y).dots().colour(Colour::palette(index));
-            let line = line.label(if group.is_empty() { "mean over units" } else { group });
+            let line = line.label(if groups.len() == 1 { "mean over units" } else { group });
             let band = courses.len() == 1;
-            panel = panel.mark(if band { line.deviation(summaries.iter().map(|s| s.std).collect::<Vec<_>>()) } else { line });
+            panel = panel.mark(if band {
+                line.deviation(summaries.iter().map(|s| s.std).collect::<Vec<_>>())
+            } else {
+                line
+            });
         }
     }
     Figure::new("time-constants-by-update", "Trained time constants")
@@ -86,7 +90,8 @@ pub(super) fn distribution(courses: &[Course], groups: &Groups) -> Figure {
         };
         let of_group: Vec<&Course> = members.iter().filter_map(|member| courses.get(*member)).collect();
         let trained = of_group.iter().any(|course| course.stages.len() > 1);
-        let mut panel = Panel::new(group.clone()).x(quantity(courses)).y(Axis::new("units"));
+        let mut panel =
+            Panel::new(if groups.len() == 1 { "" } else { group }).x(quantity(courses)).y(Axis::new("units"));
         if trained {
             panel = panel.mark(Histogram::new(of(Course::first)).bins(BINS).label(name_of(&of_group, Course::first)));
         }
@@ -107,7 +112,9 @@ fn name_of(courses: &[&Course], pick: fn(&Course) -> &Constants) -> String {
     let level = pick(course).level;
     match level {
         None if pick(course).update == 0 => "before training".into(),
-        Some(level) if courses.iter().all(|c| pick(c).level == Some(level)) => format!("{} = {level}", course.level_name),
+        Some(level) if courses.iter().all(|c| pick(c).level == Some(level)) => {
+            format!("{} = {level}", course.level_name)
+        }
         _ => "last checkpoint".into(),
     }
 }

@@ -56,6 +56,8 @@ impl Analysis for TimeConstants {
         findings.tables.push(stage_table(&courses));
         if courses.iter().any(Course::has_levels) {
             findings.tables.push(level_table(&courses, &groups));
+        }
+        if courses.iter().any(|course| course.by_level().len() > 1) {
             findings.figures.push(figures::by_level(&courses, &groups));
         } else if courses.iter().any(|course| course.stages.len() > 1) {
             findings.figures.push(figures::by_update(&courses, &groups));
@@ -76,7 +78,9 @@ impl Analysis for TimeConstants {
 fn add_values(findings: &mut Findings, courses: &[Course]) {
     let mean = |pick: &dyn Fn(&Course) -> f64| courses.iter().map(pick).sum::<f64>() / courses.len() as f64;
     findings.value("networks", courses.len());
-    findings.value("first_mean", mean(&|course| course.first().raw_summary().mean));
+    if courses.iter().all(|course| course.stages.len() > 1) {
+        findings.value("first_mean", mean(&|course| course.first().raw_summary().mean));
+    }
     findings.value("last_mean", mean(&|course| course.last().raw_summary().mean));
     findings.value("last_std", mean(&|course| course.last().raw_summary().std));
     findings.value("last_mean_clamped", mean(&|course| course.last().clamped_summary().mean));
@@ -142,8 +146,7 @@ mod tests {
     use synfire::subject::RunView;
     use synfire::workers::Workers;
 
-    const STAGES: [(u64, &[f32]); 4] =
-        [(0, &[1.25, 1.75]), (10, &[1.0, 1.5]), (30, &[0.5, 1.0]), (70, &[0.75, 4.25])];
+    const STAGES: [(u64, &[f32]); 4] = [(0, &[1.25, 1.75]), (10, &[1.0, 1.5]), (30, &[0.5, 1.0]), (70, &[0.75, 4.25])];
 
     fn findings(networks: usize) -> Findings {
         let registry = Registry::linked().expect("links");
@@ -163,7 +166,9 @@ mod tests {
     #[test]
     fn statistics_by_checkpoint_are_those_computed_by_hand() {
         let findings = findings(1);
-        let rows = |table: &Table| table.rows.iter().map(|r| r.iter().map(Value::exact).collect::<Vec<_>>()).collect::<Vec<_>>();
+        let rows = |table: &Table| {
+            table.rows.iter().map(|r| r.iter().map(Value::exact).collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
         // run, update, N, units, mean, std, min, max, clamped mean, clamped std, share at or below 1
         let expected = [
             "run0 0  2 1.5 0.25 1.25 1.75 1.5 0.25 0",

@@ -28,7 +28,11 @@ pub(super) struct Plan<'a> {
 #[derive(Clone, Copy)]
 enum Source {
     /// Two values of one channel, the second with the given rate, each for `repeat` steps.
-    Bits { values: [f64; 2], repeat: usize, rate: Rate },
+    Bits {
+        values: [f64; 2],
+        repeat: usize,
+        rate: Rate,
+    },
     Task,
     Silence,
 }

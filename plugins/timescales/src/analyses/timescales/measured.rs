@@ -11,7 +11,7 @@ use synfire::tensors::values_f64;
 use synfire::workers::Workers;
 
 /// A timescale of at most one step is no memory: the autocorrelation falls or alternates within a step.
-pub(super) const LEAST_TAU_STEPS: f64 = 1.0;
+const LEAST_TAU_STEPS: f64 = 1.0;
 
 /// Where an activity comes from.
 #[derive(Clone, Debug, PartialEq)]

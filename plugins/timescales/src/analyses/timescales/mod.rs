@@ -3,13 +3,13 @@
 mod drive;
 mod figures;
 mod measured;
+#[cfg(test)]
+mod network_tests;
 mod options;
 mod simulation;
 mod tables;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod network_tests;
 
 pub use options::{Checkpoints, Input, NamedCheckpoints};
 
@@ -129,7 +129,9 @@ impl Analysis for Timescales {
             all.push(vec![self.measure_data(name, array, subject)?]);
         }
         if all.is_empty() {
-            return Err(Error::Failed("timescales need a run, or a data file with an activity [time, trial, unit]".into()));
+            return Err(Error::Failed(
+                "timescales need a run, or a data file with an activity [time, trial, unit]".into(),
+            ));
         }
         tables::findings(&all)
     }
@@ -166,10 +168,8 @@ impl Timescales {
         let network = run.parts.network_from(&run.context()?, stage.checkpoint.parameters, readout)?;
         // The same input for all networks of a run, so that they differ by their weights alone.
         let stream = subject.stream.child("simulation").at(run.member as u64);
-        let plan =
-            Plan::new(run, &lesson, &network.readout.heads, self.input, self.rate, &stream)?;
-        let length =
-            Length { steps: self.steps, burn_in: self.burn_in, trials: self.trials, max_lag: self.max_lag };
+        let plan = Plan::new(run, &lesson, &network.readout.heads, self.input, self.rate, &stream)?;
+        let length = Length { steps: self.steps, burn_in: self.burn_in, trials: self.trials, max_lag: self.max_lag };
         tracing::info!(run = %run.label, update = stage.update, "simulating for timescales");
         let simulated = simulate(run, &network, &lesson, &plan, length, &stream)?;
         Ok(Measured::new(origin, simulated, &self.fit(), subject.workers))

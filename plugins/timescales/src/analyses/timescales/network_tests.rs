@@ -56,7 +56,8 @@ fn leaky_units_in_noise_have_the_timescale_of_their_leak() {
         let place = |name| units.columns.iter().position(|column| column == name).expect("column");
         let (single, trained) = (place("tau_single"), place("trained_tau"));
         for row in &units.rows {
-            let (synfire::table::Value::Number(found), synfire::table::Value::Number(tau)) = (&row[single], &row[trained])
+            let (synfire::table::Value::Number(found), synfire::table::Value::Number(tau)) =
+                (&row[single], &row[trained])
             else {
                 panic!("not fitted: {row:?}")
             };
@@ -92,12 +93,14 @@ fn a_trained_run_is_measured_at_each_milestone() {
     trained(&hasty(&cell), 1, |dir, subject| {
         let findings = options.run(subject).expect("runs");
         let networks = table(&findings, "timescales");
-        let shown: Vec<String> = networks.rows.iter().map(|row| format!("{} {}", row[1].exact(), row[2].exact())).collect();
+        let shown: Vec<String> =
+            networks.rows.iter().map(|row| format!("{} {}", row[1].exact(), row[2].exact())).collect();
         assert_eq!(shown, ["0 ", "2 2", "4 3", "6 4"]);
         assert_eq!(table(&findings, "units").rows.len(), 4 * 20);
         assert_eq!(findings.values["mean_rate_of_ones"], 0.5.into());
         let names: Vec<&str> = findings.figures.iter().map(|figure| figure.name.as_str()).collect();
-        let expected = ["timescales-by-level", "autocorrelation", "timescale-distribution", "timescales-against-trained"];
+        let expected =
+            ["timescales-by-level", "autocorrelation", "timescale-distribution", "timescales-against-trained"];
         assert_eq!(names, expected);
         dir.save_findings("timescales", &findings).expect("saves");
         let read = Findings::load(&dir.analysis_path("timescales")).expect("reads");

@@ -74,7 +74,9 @@ pub(super) fn simulate(
 
 impl Simulated {
     fn plus(mut self, other: Self) -> Self {
-        for (sum, lags) in self.units.iter_mut().chain([&mut self.population]).zip(other.units.iter().chain([&other.population])) {
+        for (sum, lags) in
+            self.units.iter_mut().chain([&mut self.population]).zip(other.units.iter().chain([&other.population]))
+        {
             for (sum, value) in sum.iter_mut().zip(lags) {
                 *sum += value;
             }
@@ -103,7 +105,8 @@ impl Group<'_> {
     /// The sums of the autocovariances over the group's trials.
     fn run(mut self, length: Length) -> Result<Simulated> {
         let rows = self.drive.rows();
-        let stretch = (STRETCH / (rows * self.network.dynamics.units()).max(1)).clamp(10 * length.max_lag.max(1), 100_000);
+        let stretch =
+            (STRETCH / (rows * self.network.dynamics.units()).max(1)).clamp(10 * length.max_lag.max(1), 100_000);
         let (mut units, mut population) = (Autocovariance::new(length.max_lag), Autocovariance::new(length.max_lag));
         let mut push = |waiting: &mut Vec<Tensor>| -> Result<()> {
             let activity = if let [one] = &waiting[..] { one.shallow_clone() } else { Tensor::f_cat(waiting, 0)? };

@@ -28,7 +28,10 @@ pub(super) fn findings(runs: &[Vec<Measured>]) -> Result<Findings> {
         add_arrays(&mut findings, measured, &suffix)?;
         if measured.broken > 0 {
             let label = &measured.origin.label;
-            findings.note(format!("{label}: the activity of {} units was not finite; they count as silent.", measured.broken));
+            findings.note(format!(
+                "{label}: the activity of {} units was not finite; they count as silent.",
+                measured.broken
+            ));
         }
     }
     let few = |measured: &&&Measured| measured.kept().len() * 2 < measured.fits.len();
@@ -42,7 +45,8 @@ pub(super) fn findings(runs: &[Vec<Measured>]) -> Result<Findings> {
 
 /// Of the last network of each run; means where there are several.
 fn add_values(findings: &mut Findings, last: &[&Measured]) {
-    let mean = |pick: &dyn Fn(&Measured) -> f64| last.iter().map(|measured| pick(measured)).sum::<f64>() / last.len() as f64;
+    let mean =
+        |pick: &dyn Fn(&Measured) -> f64| last.iter().map(|measured| pick(measured)).sum::<f64>() / last.len() as f64;
     if last.len() > 1 {
         findings.value("networks", last.len());
     }
@@ -69,8 +73,22 @@ fn mean_rate(measured: &Measured) -> f64 {
 fn network_table(runs: &[Vec<Measured>]) -> Table {
     let level = runs.iter().flatten().next().map_or("level", |measured| &measured.origin.level_name);
     let columns = [
-        "run", "update", level, "units", "kept", "dropped", "silent", "mean", "std", "median", "max", "population",
-        "criteria_agree", "kept_at_bound", "kept_of_small_weight", "mean_rate_of_ones",
+        "run",
+        "update",
+        level,
+        "units",
+        "kept",
+        "dropped",
+        "silent",
+        "mean",
+        "std",
+        "median",
+        "max",
+        "population",
+        "criteria_agree",
+        "kept_at_bound",
+        "kept_of_small_weight",
+        "mean_rate_of_ones",
     ];
     let title = "Timescales of networks in steps, over the units with more than one step";
     let mut table = Table::new("timescales", title, &columns);
@@ -104,8 +122,23 @@ fn number(value: f64) -> Value {
 fn unit_table(runs: &[Vec<Measured>]) -> Table {
     let level = runs.iter().flatten().next().map_or("level", |measured| &measured.origin.level_name);
     let columns = [
-        "run", "update", level, "unit", "tau_net", "weight", "exponentials", "amplitude", "tau_single", "tau_slow", "tau_fast",
-        "weight_slow", "aic_single", "aic_double", "bic_single", "bic_double", "trained_tau",
+        "run",
+        "update",
+        level,
+        "unit",
+        "tau_net",
+        "weight",
+        "exponentials",
+        "amplitude",
+        "tau_single",
+        "tau_slow",
+        "tau_fast",
+        "weight_slow",
+        "aic_single",
+        "aic_double",
+        "bic_single",
+        "bic_double",
+        "trained_tau",
     ];
     let title = "Timescale of each unit in steps, with the fits of one and two exponentials";
     let mut table = Table::new("units", title, &columns);
@@ -146,12 +179,8 @@ fn add_arrays(findings: &mut Findings, measured: &Measured, suffix: &str) -> Res
     findings.array(format!("tau_net{suffix}"), Array::from(taus));
     let lags = measured.curves.iter().flatten().map(Vec::len).next().unwrap_or(0);
     let silent = vec![f64::NAN; lags];
-    let curves: Vec<f32> = measured
-        .curves
-        .iter()
-        .flat_map(|curve| curve.as_ref().unwrap_or(&silent))
-        .map(|value| *value as f32)
-        .collect();
+    let curves: Vec<f32> =
+        measured.curves.iter().flat_map(|curve| curve.as_ref().unwrap_or(&silent)).map(|value| *value as f32).collect();
     findings.array(format!("autocorrelation{suffix}"), Array::new([measured.curves.len(), lags], curves)?);
     if let Some(population) = &measured.population {
         findings.array(format!("population_autocorrelation{suffix}"), Array::from(population.clone()));

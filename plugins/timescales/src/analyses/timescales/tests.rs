@@ -117,7 +117,12 @@ fn what_cannot_be_measured_is_refused() {
     let paths: Vec<String> = problems.into_vec().into_iter().map(|problem| problem.path).collect();
     assert_eq!(paths, ["analysis.trials", "analysis.max_lag", "analysis.rate"]);
     let workers = Workers::new(1).expect("threads");
-    let nothing =
-        Subject { runs: Vec::new(), groups: Vec::new(), data: IndexMap::new(), stream: Stream::new(1), workers: &workers };
+    let nothing = Subject {
+        runs: Vec::new(),
+        groups: Vec::new(),
+        data: IndexMap::new(),
+        stream: Stream::new(1),
+        workers: &workers,
+    };
     assert!(Timescales::default().run(&nothing).expect_err("nothing").to_string().contains("need a run"));
 }
