@@ -22,6 +22,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, no_grad};
 
+/// Steps of the adjoint between two looks for numbers that have vanished. They are set to zero before they become subnormal,
+/// which processors handle tens of times slower: a gradient that fades over 200 steps would make the whole pass slow.
+const FLUSH_EVERY: usize = 4;
+
 /// Name of the effective recurrent weights among the prepared tensors.
 pub const RECURRENT: &str = "recurrent";
 /// Name of the leaks `[unit]` or `[1]` among the prepared tensors.
@@ -180,6 +184,7 @@ impl Folded {
             let weight = self.weight.detach().f_transpose(0, 1)?.contiguous();
             let (leak, keep) = (self.leak.detach(), self.keep.detach());
             let needs_leak = self.placement != Placement::Whole && self.leak.requires_grad();
+            let vanished = if self.weight.kind() == Kind::Double { 1e-280 } else { 1e-30 };
             let slope = self.activation.slope(&run.activated);
             // With `Drive`, delta = f' alpha lambda; the constant factors are taken together once.
             let slope = if self.placement == Placement::Drive { slope.f_mul(&leak)? } else { slope };
@@ -227,6 +232,10 @@ impl Folded {
                     (None, Some(direct)) => direct[t].copy(),
                     (None, None) => lambda.zeros_like(),
                 };
+                if t % FLUSH_EVERY == 0 {
+                    // This is hardshrink, whose bound tch does not hand through: zero where |lambda| is within the bound.
+                    lambda = lambda.f_hardshrink_backward(&lambda, vanished)?;
+                }
             }
             let units = self.weight.size()[0];
             let flat = |t: &Tensor| t.reshape([-1, units]);
@@ -262,7 +271,7 @@ impl Folded {
     /// # Errors
     /// When shapes do not fit.
     pub fn surrogate(&self, adjoint: &Adjoint) -> Result<Tensor> {
-        let inner = |x: &Tensor, g: &Tensor| -> Result<Tensor> { Ok(x.f_mul(g)?.f_sum(None::<Kind>)?) };
+        let inner = |x: &Tensor, g: &Tensor| -> Result<Tensor> { Ok(x.f_reshape([-1])?.f_dot(&g.f_reshape([-1])?)?) };
         let mut sum = inner(&self.weight, &adjoint.weight)? + inner(&self.input, &adjoint.input)?;
         if let Some(g) = &adjoint.leak {
             sum += inner(&self.leak, g)?;

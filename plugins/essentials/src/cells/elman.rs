@@ -139,6 +139,11 @@ mod tests {
     }
 
     #[test]
+    fn a_gradient_that_vanishes_stays_right() {
+        testing::vanishing_gradient_is_autograd(&Elman { hidden: 20, activation: Tanh });
+    }
+
+    #[test]
     fn bytes_depend_on_the_seed_and_not_on_the_threads() {
         testing::bytes_depend_on_the_seed_alone(&Elman { hidden: 20, activation: Tanh });
     }

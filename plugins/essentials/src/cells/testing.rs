@@ -222,6 +222,20 @@ pub fn adjoint_is_autograd(cell: &dyn Cell, probe: &Probe, batch: usize, window:
     }
 }
 
+/// In single precision, a gradient that fades to nothing over the trial is the same as by autograd: what the fast path sets to zero
+/// on the way was too small to show.
+pub fn vanishing_gradient_is_autograd(cell: &dyn Cell) {
+    let probe = Probe { time: 250, answer: Answer::FinalStep, segments: 1 };
+    let network = network_of_kind(cell, &probe, Kind::Float, 1);
+    let gradient = |fast| {
+        let bench = Bench { fast, ..Bench::new(&probe) };
+        let trials = bench.trials(4).to(Device::Cpu, Kind::Float);
+        bench.rollout().gradient(&network, &trials, None, |_| true).expect("gradient").gradients
+    };
+    // rounding of sums over the few last steps that count, in single precision
+    assert_close(&gradient(true), &gradient(false), 1e-6, "vanishing gradient");
+}
+
 /// Twenty entries of the gradient of two blocks of rows against central differences of the loss.
 pub fn gradient_meets_differences(cell: &dyn Cell, probe: &Probe) {
     if probe.segments > 1 {
