@@ -7,8 +7,10 @@ pub mod cells;
 pub mod curricula;
 pub mod eigen;
 pub mod formats;
+pub mod power;
 pub mod principal_components;
 pub mod rules;
+pub mod variants;
 
 #[cfg(test)]
 mod tests {

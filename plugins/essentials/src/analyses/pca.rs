@@ -183,19 +183,7 @@ impl Pca {
     }
 
     fn recorded(&self, subject: &Subject) -> Result<Activity> {
-        let (name, array) = recorded_array(subject, self.array.as_deref())?;
-        let tensor = array.to_tensor()?.to_kind(Kind::Double);
-        let tensor = match tensor.size()[..] {
-            [_, _] => tensor.unsqueeze(1),
-            [_, _, _] => tensor,
-            ref other => {
-                return Err(Error::Shape {
-                    what: format!("array '{name}'"),
-                    expected: "[time, unit] or [time, trial, unit]".into(),
-                    found: format!("{other:?}"),
-                });
-            }
-        };
+        let (title, tensor) = recorded_activity(subject, self.array.as_deref())?;
         let mut covariance = Covariance::new();
         covariance.push(&tensor)?;
         let shown = self.examples.min(tensor.size()[1] as usize);
@@ -204,7 +192,7 @@ impl Pca {
             time: ((0..tensor.size()[0]).map(|step| step as f64).collect(), "time (steps)"),
             examples: tensor.narrow(1, 0, shown as i64),
             colours: None,
-            title: name.to_string(),
+            title,
         })
     }
 
@@ -342,8 +330,26 @@ fn table(found: &PrincipalComponents, kept: usize) -> Table {
     table
 }
 
-/// The array of a data file that an analysis of recordings is asked about.
-pub(super) fn recorded_array<'s>(subject: &'s Subject, name: Option<&str>) -> Result<(&'s str, &'s Array)> {
+/// The name of the array of a data file that an analysis of recordings is asked about, and its numbers as `[time, trial, unit]`.
+pub(super) fn recorded_activity(subject: &Subject, name: Option<&str>) -> Result<(String, Tensor)> {
+    let (name, array) = recorded_array(subject, name)?;
+    let tensor = array.to_tensor()?.to_kind(Kind::Double);
+    let tensor = match tensor.size()[..] {
+        [_, _] => tensor.unsqueeze(1),
+        [_, _, _] => tensor,
+        ref other => {
+            return Err(Error::Shape {
+                what: format!("array '{name}'"),
+                expected: "[time, unit] or [time, trial, unit]".into(),
+                found: format!("{other:?}"),
+            });
+        }
+    };
+    Ok((name.to_string(), tensor))
+}
+
+/// The array that is asked for, or the only one.
+fn recorded_array<'s>(subject: &'s Subject, name: Option<&str>) -> Result<(&'s str, &'s Array)> {
     let known = || subject.data.keys().cloned().collect::<Vec<_>>().join(", ");
     match name {
         Some(name) => {

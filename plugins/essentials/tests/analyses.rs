@@ -1,0 +1,256 @@
+//! Every analysis on a small run that was trained from its first update to its last.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use synfire::curriculum::{History, LessonContext, Step};
+use synfire::observer::Silent;
+use synfire::run::RunDir;
+use synfire::storage::array::ArrayValues;
+use synfire::subject::RunView;
+use synfire::table::Value;
+use synfire::task::{Answer, Difficulty, Objective, Period, Target};
+use synfire::tch::{Device, Kind, Tensor};
+use synfire::trainer::Session;
+use synfire::workers::Workers;
+use synfire::{
+    Analysis, Component, Curriculum, Experiment, Findings, Lesson, Registry, Result, Spec, Stream, Subject, Task,
+    TaskSpec, Trials,
+};
+use synfire_essentials as _;
+
+/// Recall the bit that was shown some steps before the last.
+///
+/// Source: none; for tests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Recall {}
+
+#[typetag::serde(name = "test-recall")]
+impl Task for Recall {
+    fn spec(&self) -> TaskSpec {
+        let difficulty =
+            Difficulty { name: "N".into(), lowest: 1, highest: Some(9), default: 1, several_at_once: true };
+        TaskSpec {
+            inputs: vec!["bit".into()],
+            outputs: 2,
+            objective: Objective::classify(Answer::FinalStep),
+            dt_ms: Some(10.0),
+            difficulty: Some(difficulty),
+            closed_loop: false,
+        }
+    }
+
+    fn trials(&self, lesson: &Lesson, batch: usize, stream: &mut Stream) -> Result<Trials> {
+        let (time, rows) = (12, batch as i64);
+        let bits =
+            stream.uniform_tensor(&[time, rows], 0.0, 1.0, Kind::Float, Device::Cpu).gt(0.5).to_kind(Kind::Int64);
+        let targets = lesson.levels_of(&self.spec()).into_iter().map(|level| {
+            let shown = bits.get(time - 1 - level.level as i64);
+            Target::new(level.head, Some(level.level), Answer::FinalStep, shown, None)
+        });
+        Ok(Trials {
+            targets: targets.collect(),
+            inputs: (bits.to_kind(Kind::Float) * 2.0 - 1.0).unsqueeze(-1),
+            periods: vec![Period::new("early", 0, 9), Period::new("late", 9, 12)],
+            ..Trials::default()
+        })
+    }
+}
+
+synfire::inventory::submit! { Component::task::<Recall>("test-recall") }
+
+/// Level 1 for 60 updates, then levels 1 and 2.
+///
+/// Source: none; for tests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct TwoLessons {}
+
+#[typetag::serde(name = "test-two-lessons")]
+impl Curriculum for TwoLessons {
+    fn next(&self, history: &History, _: &TaskSpec, _: &LessonContext) -> Result<Step> {
+        let levels: &[(usize, usize)] = if history.updates < 60 { &[(1, 0)] } else { &[(1, 0), (2, 1)] };
+        Ok(Step::Lesson(Lesson::with_levels(levels.iter().copied())))
+    }
+}
+
+synfire::inventory::submit! { Component::curriculum::<TwoLessons>("test-two-lessons") }
+
+/// A run in a temporary folder, trained once for all tests.
+fn run() -> &'static Path {
+    static RUN: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = RUN.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let registry = Registry::linked().expect("registry");
+        let cell = serde_json::json!({"hidden": 24, "time_constants": {"low": 1.0, "high": 4.0, "trainable": true}});
+        let rule = serde_json::json!({"optimizer": {"type": "adam", "learning_rate": 0.01}});
+        let mut experiment = Experiment {
+            name: "recall".into(),
+            device: "cpu".into(),
+            task: Spec::new("test-recall"),
+            cell: Spec::with("leaky-rnn", &cell),
+            curriculum: Spec::new("test-two-lessons"),
+            rule: Spec::with("bptt", &rule),
+            ..Experiment::default()
+        };
+        experiment.training.batch = 64;
+        experiment.training.updates = 240;
+        experiment.training.updates_per_evaluation = 20;
+        experiment.training.evaluation_trials = 128;
+        let experiment = experiment.resolve(&registry).expect("resolves");
+        let dir = RunDir::create(folder.path().join("recall"), &experiment).expect("creates");
+        let stop = AtomicBool::new(false);
+        let session = Session {
+            experiment: &experiment,
+            registry: &registry,
+            dir: &dir,
+            threads: 2,
+            observer: &Silent,
+            stop: &stop,
+        };
+        session.train().expect("trains");
+        folder
+    });
+    folder.path()
+}
+
+/// What an analysis with options finds on the run, with its figures drawn.
+fn analyze(name: &str, options: serde_json::Value) -> Result<Findings> {
+    let registry = Registry::linked()?;
+    let workers = Workers::new(2)?;
+    let dir = RunDir::open(run().join("recall"))?;
+    let runs = RunView::open(&dir, &registry, &workers)?;
+    let analysis: Box<dyn Analysis> = registry.build(&Spec::with(name, &options), "analysis")?;
+    let subject =
+        Subject { runs, groups: Vec::new(), data: Default::default(), stream: Stream::new(5), workers: &workers };
+    let findings = analysis.run(&subject)?;
+    let saved = findings.save(&run().join(name))?;
+    assert!(saved.iter().all(|path| path.metadata().is_ok_and(|file| file.len() > 0)));
+    assert!(saved.iter().filter(|path| path.extension().is_some_and(|e| e == "png")).count() >= findings.figures.len());
+    Ok(findings)
+}
+
+fn number(findings: &Findings, name: &str) -> f64 {
+    match findings.values.get(name) {
+        Some(Value::Number(value)) => *value,
+        Some(Value::Integer(value)) => *value as f64,
+        other => panic!("{name} is {other:?}; there are {:?}", findings.values.keys()),
+    }
+}
+
+fn tables_are_rectangular(findings: &Findings) {
+    findings.tables.iter().for_each(|table| drop(table.to_csv().expect("rectangular")));
+}
+
+#[test]
+fn learning_curve_tells_how_long_each_lesson_took() {
+    let findings = analyze("learning-curve", serde_json::json!({"threshold": 0.95})).expect("runs");
+    assert_eq!(number(&findings, "updates"), 240.0);
+    assert_eq!(number(&findings, "largest N passed"), 1.0);
+    assert_eq!(number(&findings, "largest N trained"), 2.0);
+    assert!(number(&findings, "accuracy") > 0.9);
+    let lessons = findings.tables.iter().find(|table| table.name == "lessons").expect("there");
+    assert_eq!(lessons.rows.len(), 2);
+    assert_eq!(lessons.rows[1][3], Value::Integer(180));
+    assert!(matches!(lessons.rows[0][4], Value::Number(seconds) if seconds > 0.0));
+    assert_eq!(findings.figures.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["learning", "heads"]);
+    tables_are_rectangular(&findings);
+}
+
+#[test]
+fn activity_of_every_unit_is_described() {
+    let findings = analyze("activity", serde_json::json!({"trials": 32})).expect("runs");
+    assert_eq!(findings.arrays["mean"].shape(), [12, 24]);
+    assert_eq!(findings.arrays["rates"].shape(), [12, 2, 24]);
+    assert_eq!(findings.tables[0].rows.len(), 24);
+    let sparseness = number(&findings, "population sparseness");
+    assert!(sparseness > 0.0 && sparseness < 1.0);
+    tables_are_rectangular(&findings);
+    // the initial network is another one
+    let before = analyze("activity", serde_json::json!({"trials": 32, "update": 0, "level": 1})).expect("runs");
+    assert_ne!(before.arrays["mean"], findings.arrays["mean"]);
+}
+
+#[test]
+fn components_do_not_depend_on_how_trials_are_cut() {
+    let findings = analyze("pca", serde_json::json!({"trials": 100, "level": 2})).expect("runs");
+    let dimension = number(&findings, "dimension");
+    assert!((1.0..=24.0).contains(&dimension));
+    assert_eq!(number(&findings, "samples"), 1200.0);
+    assert_eq!(findings.arrays["trajectories"].shape(), [12, 24, 10]);
+    let total: f64 = findings.arrays["variances"].to_f64().iter().sum();
+    assert!((total - number(&findings, "variance")).abs() < 1e-9);
+    let error = analyze("pca", serde_json::json!({"colour_by": "mood"})).expect_err("unknown").to_string();
+    assert_eq!(error, "colour_by is 'mood', which is no condition of the trials; its trials have none");
+    let error = analyze("pca", serde_json::json!({"level": 5})).expect_err("not learned").to_string();
+    assert!(error.starts_with("level is 5, which no head of the network learned"), "{error}");
+}
+
+#[test]
+fn spectra_of_the_initial_and_the_trained_network_stand_side_by_side() {
+    let findings = analyze("spectrum", serde_json::json!({})).expect("runs");
+    assert_eq!(findings.arrays["weights_initial"].shape(), [24, 2]);
+    assert_eq!(findings.arrays["step_trained"].shape(), [24, 2]);
+    assert!(
+        number(&findings, "spectral radius, trained") <= number(&findings, "largest singular value, trained") + 1e-9
+    );
+    // the trace of the weights is the sum of their eigenvalues, whose imaginary parts cancel
+    let registry = Registry::linked().expect("registry");
+    let workers = Workers::new(1).expect("threads");
+    let dir = RunDir::open(run().join("recall")).expect("opens");
+    let view = RunView::open(&dir, &registry, &workers).expect("opens").remove(0);
+    let network = view.network(synfire::subject::At::Last).expect("loads");
+    let weight = network.parameters.get("recurrent.weight").expect("there");
+    let trace = weight.to_kind(Kind::Double).trace().double_value(&[]);
+    let values = findings.arrays["weights_trained"].to_f64();
+    let (real, imaginary) = values.chunks(2).fold((0.0, 0.0), |(re, im), v| (re + v[0], im + v[1]));
+    assert!((real - trace).abs() < 1e-9 && imaginary.abs() < 1e-9, "{real} {trace} {imaginary}");
+    tables_are_rectangular(&findings);
+}
+
+#[test]
+fn silencing_units_costs_accuracy() {
+    let options = serde_json::json!({"trials": 200, "select": {"by": "parameter", "count": 5}});
+    let findings = analyze("ablation", options).expect("runs");
+    assert_eq!(findings.tables[0].rows.len(), 10);
+    assert_eq!(findings.tables[1].rows.len(), 2);
+    assert!(number(&findings, "least accuracy") <= number(&findings, "accuracy"));
+    tables_are_rectangular(&findings);
+    // all at once: nothing is left to answer with but the biases of the heads
+    let most = serde_json::json!({"trials": 400, "together": true, "select": {"by": "index", "units": (0..24).collect::<Vec<_>>()}});
+    let silent = analyze("ablation", most).expect("runs");
+    assert!((number(&silent, "least accuracy") - 0.5).abs() < 0.1, "{:?}", silent.values);
+    let each = analyze("ablation", serde_json::json!({"trials": 100})).expect("runs");
+    let ArrayValues::I64(units) = each.arrays["unit"].values() else { panic!("numbers of units") };
+    assert_eq!(*units, (0..24).collect::<Vec<i64>>());
+    let again = analyze("ablation", serde_json::json!({"trials": 100})).expect("runs");
+    assert_eq!(again.arrays, each.arrays);
+}
+
+#[test]
+fn disturbance_grows_with_its_strength() {
+    let options = serde_json::json!({
+        "trials": 200, "draws": 3, "kinds": ["recurrent-normalized", "time-constants-absolute"],
+        "strengths": {"lowest": 1e-4, "highest": 10.0, "count": 6}
+    });
+    let findings = analyze("perturbation", options).expect("runs");
+    let base = number(&findings, "accuracy");
+    let accuracies = findings.arrays["recurrent_normalized_accuracy"].to_f64();
+    assert_eq!(findings.arrays["recurrent_normalized_accuracy"].shape(), [6, 3]);
+    // a relative change of 1e-4 moves hardly any answer; one of 10 leaves nothing of what was learned
+    assert!(accuracies[..3].iter().all(|a| (a - base).abs() < 0.02), "{accuracies:?} {base}");
+    assert!(accuracies[15..].iter().all(|a| *a < base - 0.1), "{accuracies:?} {base}");
+    tables_are_rectangular(&findings);
+}
+
+#[test]
+fn power_of_all_units_is_measured() {
+    let findings = analyze("power-spectrum", serde_json::json!({"trials": 40})).expect("runs");
+    assert_eq!(findings.arrays["frequency"].to_f64().last(), Some(&50.0));
+    assert_eq!(findings.arrays["density"].shape(), [24, 7]);
+    assert!(number(&findings, "power") > 0.0);
+    tables_are_rectangular(&findings);
+}
