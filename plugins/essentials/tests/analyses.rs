@@ -12,7 +12,7 @@ use synfire::storage::array::ArrayValues;
 use synfire::subject::RunView;
 use synfire::table::Value;
 use synfire::task::{Answer, Difficulty, Objective, Period, Target};
-use synfire::tch::{Device, Kind, Tensor};
+use synfire::tch::{Device, Kind};
 use synfire::trainer::Session;
 use synfire::workers::Workers;
 use synfire::{
