@@ -222,7 +222,8 @@ impl LearningCurve {
         if self.log_loss && points.iter().any(|point| point.loss > 0.0) {
             loss_axis = loss_axis.log();
         }
-        let mut loss = Panel::new("").x("update").y(loss_axis).marks(borders(lessons));
+        let updates_axis = || Axis::new("update").limits(0.0, view.history().updates.max(1) as f64);
+        let mut loss = Panel::new("").x(updates_axis()).y(loss_axis).marks(borders(lessons));
         let trained: Vec<f64> = points.iter().map(|point| point.training_loss.unwrap_or(f64::NAN)).collect();
         if trained.iter().any(|value| value.is_finite()) {
             loss = loss.mark(Line::new(&updates, trained).label("training").colour(Colour::GREY));
@@ -231,7 +232,7 @@ impl LearningCurve {
         let mut panels = vec![loss.mark(Line::new(&updates, tested).label("evaluation").colour(Colour::palette(0)))];
         if points.iter().any(|point| point.accuracy.is_some()) {
             let mean: Vec<f64> = points.iter().map(|point| point.accuracy.unwrap_or(f64::NAN)).collect();
-            let mut panel = Panel::new("").x("update").y(accuracy_axis(&mean)).marks(borders(lessons));
+            let mut panel = Panel::new("").x(updates_axis()).y(accuracy_axis(&mean)).marks(borders(lessons));
             let several = points.iter().any(|point| point.heads.len() > 1);
             if several {
                 let least = |point: &Point| point.heads.iter().filter_map(|h| h.accuracy).reduce(f64::min);
@@ -247,7 +248,7 @@ impl LearningCurve {
             panels.push(panel);
         }
         if let Some(name) = level_name(view).filter(|_| lessons.iter().any(|lesson| lesson.hardest.is_some())) {
-            panels.push(Panel::new("").x("update").y(name).mark(staircase(lessons)));
+            panels.push(Panel::new("").x(updates_axis()).y(level_axis(name, lessons)).mark(staircase(lessons)));
         }
         let title = format!("Training of {}", view.label);
         let marks = if borders(lessons).is_empty() { "" } else { " Dashed lines: a new lesson begins." };
@@ -300,6 +301,16 @@ fn accuracy_axis(values: &[f64]) -> Axis {
     let least = values.iter().copied().filter(|v| v.is_finite()).fold(1.0, f64::min);
     let lower = if least >= 0.5 { 0.45 } else { 0.0 };
     Axis::new("accuracy").limits(lower, 1.02)
+}
+
+/// Whole numbers from a little below the lowest to a little above the highest level.
+fn level_axis(name: &str, lessons: &[LessonSummary]) -> Axis {
+    let levels = || lessons.iter().filter_map(|lesson| lesson.hardest);
+    let (low, high) = (levels().min().unwrap_or(0), levels().max().unwrap_or(0));
+    let step = ((high - low) / 6).max(1);
+    let margin = 0.04 * (high - low).max(1) as f64;
+    let ticks: Vec<usize> = (low..=high).step_by(step).collect();
+    Axis::new(name).limits(low as f64 - margin, high as f64 + margin).ticks(ticks)
 }
 
 fn borders(lessons: &[LessonSummary]) -> Vec<Rule> {

@@ -279,6 +279,9 @@ impl Perturbation {
         let mut table = Table::new("strengths", "Accuracy by strength of the disturbance", &columns);
         let relative = |accuracy: f64| variants::relative(accuracy, base, chance).unwrap_or(f64::NAN);
         let mut panels = Vec::with_capacity(courses.len());
+        let all = || courses.iter().flat_map(|course| course.accuracies.iter().flatten()).map(|a| relative(*a));
+        let lower = all().filter(|share| share.is_finite()).fold(0.0, f64::min).max(-1.0);
+        let upper = all().filter(|share| share.is_finite()).fold(1.0, f64::max).min(2.0);
         for (index, course) in courses.iter().enumerate() {
             let name = course.kind.name();
             table.push((name, 0.0, base, 0.0, relative(base), 0.0));
@@ -299,7 +302,7 @@ impl Perturbation {
             panels.push(
                 Panel::new(name.replace('-', " "))
                     .x(Axis::new("strength").log())
-                    .y("relative accuracy")
+                    .y(Axis::new("relative accuracy").limits(lower - 0.05, upper + 0.05))
                     .mark(Rule::horizontal(1.0))
                     .mark(Rule::horizontal(0.0))
                     .mark(line),

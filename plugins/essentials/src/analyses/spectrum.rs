@@ -275,7 +275,9 @@ fn plane_figure(all: &[Spectra], title: &str) -> Figure {
 }
 
 fn singular_figure(all: &[Spectra], title: &str) -> Figure {
-    let mut panel = Panel::new("").x("rank").y("singular value").mark(Rule::horizontal(1.0));
+    let largest = all.iter().filter_map(|spectra| spectra.singular.first()).copied().fold(1.0, f64::max);
+    let mut panel =
+        Panel::new("").x("rank").y(Axis::new("singular value").limits(0.0, 1.05 * largest)).mark(Rule::horizontal(1.0));
     for spectra in all {
         let ranks: Vec<f64> = (1..=spectra.singular.len()).map(|rank| rank as f64).collect();
         let colour = if spectra.name == "initial" { Colour::GREY } else { Colour::palette(0) };

@@ -18,7 +18,7 @@ pub(super) fn effect(
     let lower = all().fold(0.0, f64::min);
     let upper = all().fold(1.0, f64::max);
     let axis = || Axis::new("relative accuracy").limits(lower - 0.03, upper + 0.05);
-    let whole = || Rule::horizontal(1.0).label("whole network");
+    let whole = || Rule::horizontal(1.0);
     let mut figure = Figure::new("effect", format!("Silenced units: {title}"));
     if groups.len() > 1 {
         let own =
@@ -55,7 +55,7 @@ pub(super) fn effect(
         figure = figure.panel(panel.mark(Rule::horizontal(1.0)));
     }
     figure.caption(format!(
-        "Accuracy relative to that of the whole network ({base:.3}) and chance ({chance:.3}), on the same trials for all."
+        "Accuracy relative to that of the whole network ({base:.3}, dashed) and chance ({chance:.3}), on the same trials for all."
     ))
 }
 

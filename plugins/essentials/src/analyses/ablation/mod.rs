@@ -169,7 +169,7 @@ impl Ablation {
                 .note(format!("the network itself answers at chance ({base:.3}), so relative accuracies say nothing"));
         }
         if self.head_columns == HeadColumns::First && network.readout.heads.len() > 1 {
-            findings.note("only the column of the first head was zeroed, as published code does; other heads still hear silenced units through their biases");
+            findings.note("only the column of the first head was zeroed, as published code does; the others still read the silenced units");
         }
         let ranked = self.ranking(network)?;
         findings.tables = vec![silenced(groups, outcomes, ranked.as_ref()), summary(groups, outcomes, ranked.as_ref())];

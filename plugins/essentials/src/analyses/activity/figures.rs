@@ -24,8 +24,11 @@ pub(super) fn maps(played: &Played, examples: &Tensor, order: &[usize], by: Orde
         let map = HeatMap::new(rows).at(&times, 0..order.len());
         let map = if signed { map.diverging().limits(-extreme, extreme) } else { map.limits(low, high) };
         let title = if count > 1 { format!("trial {example}") } else { String::new() };
-        let panel = Panel::new(title).x(time(played)).y("unit, sorted").mark(map).colour_label("rate");
-        let panel = panel.marks(borders(played).into_iter().map(|rule| rule.colour(Colour::WHITE)));
+        let panel =
+            Panel::new(title).x(time(played)).y(Axis::new("unit, sorted").reversed()).mark(map).colour_label("rate");
+        let panel = panel.marks(
+            borders(played).into_iter().map(|rule| rule.colour(if signed { Colour::BLACK } else { Colour::WHITE })),
+        );
         if example + 1 < count { panel.without_colour_bar() } else { panel }
     });
     let sorted = match by {
@@ -43,11 +46,11 @@ pub(super) fn units(played: &Played, statistics: &Statistics) -> Figure {
     let over_units = values_f64(&mean.mean_dim(1i64, false, Kind::Double));
     let spread = values_f64(&mean.std_dim(1i64, false, false));
     let trials = values_f64(&statistics.deviation_over_trials.mean_dim(1i64, false, Kind::Double));
-    let course = Panel::new("mean over units")
+    let course = Panel::new("mean ± deviation over units")
         .x(time(played))
         .y("rate")
         .marks(borders(played))
-        .mark(Line::new(&times, over_units).deviation(spread).label("mean ± deviation over units"));
+        .mark(Line::new(&times, over_units).deviation(spread));
     let variability = Panel::new("variability over trials")
         .x(time(played))
         .y(Axis::new("deviation of the rate"))
@@ -160,11 +163,13 @@ fn channels(panel: Panel, played: &Played, times: &[f64], values: &Tensor, names
         let map = HeatMap::new(rows).at(times, 0..width);
         return panel.x(time(played)).y("channel").colour_label("value").mark(map).marks(borders(played));
     }
-    let panel = panel.x(time(played)).y("input").marks(borders(played));
+    // A single line needs no legend: the axis says what it is.
+    let label = if width == 1 { names.first().map_or("value", String::as_str) } else { "input" };
+    let panel = panel.x(time(played)).y(label).marks(borders(played));
     (0..width).fold(panel, |panel, channel| {
         let line = Line::new(times, column(channel)).colour(Colour::palette(channel));
         let name = names.get(channel).map_or("", String::as_str);
-        panel.mark(if width > 1 || name != "output" { line.label(name) } else { line })
+        panel.mark(if width > 1 { line.label(name) } else { line })
     })
 }
 

@@ -60,7 +60,7 @@ pub struct Activity {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// By the step at which each is most active in the first example.
+    /// By the step at which each has its largest rate in the first example.
     #[default]
     Peak,
     /// By the mean rate over all trials.
@@ -149,18 +149,17 @@ impl Activity {
         })
     }
 
-    /// Units from the bottom of the map to its top.
+    /// Units from the top of the map to its bottom.
     fn order(&self, statistics: &Statistics, examples: &Tensor) -> Vec<usize> {
         let mut order: Vec<usize> = (0..statistics.units.len()).collect();
         match self.order {
             Order::Number => {}
             Order::Mean => {
-                order.sort_by(|a, b| statistics.units[*a].mean.total_cmp(&statistics.units[*b].mean));
+                order.sort_by(|a, b| statistics.units[*b].mean.total_cmp(&statistics.units[*a].mean));
             }
             Order::Peak => {
-                let peaks = values_f64(&examples.select(1, 0).abs().argmax(0, false));
-                // Late peaks at the bottom, so that activity runs from the upper left to the lower right.
-                order.sort_by(|a, b| peaks[*b].total_cmp(&peaks[*a]));
+                let peaks = values_f64(&examples.select(1, 0).argmax(0, false));
+                order.sort_by(|a, b| peaks[*a].total_cmp(&peaks[*b]));
             }
         }
         order
@@ -200,10 +199,10 @@ mod tests {
     #[test]
     fn units_are_sorted_by_peak_from_the_top() {
         // unit 0 peaks last, unit 1 first, unit 2 in between
-        let rates = Tensor::from_slice(&[0.0, 9.0, 1.0, 0.0, 1.0, -8.0, 7.0, 0.0, 0.0]).reshape([3, 1, 3]);
+        let rates = Tensor::from_slice(&[0.0, 9.0, -8.0, 0.0, 1.0, 1.0, 7.0, 0.0, 0.0]).reshape([3, 1, 3]);
         let statistics = Statistics::new(&rates, 0.0).expect("finite");
-        assert_eq!(Activity::default().order(&statistics, &rates), [0, 2, 1]);
+        assert_eq!(Activity::default().order(&statistics, &rates), [1, 2, 0]);
         let by_mean = Activity { order: Order::Mean, ..Activity::default() };
-        assert_eq!(by_mean.order(&statistics, &rates), [2, 0, 1]);
+        assert_eq!(by_mean.order(&statistics, &rates), [1, 0, 2]);
     }
 }

@@ -15,7 +15,7 @@ pub struct UnitStatistics {
     pub least: f64,
     /// Largest rate.
     pub largest: f64,
-    /// Step at which the mean over trials has its largest modulus.
+    /// Step at which the mean over trials is largest.
     pub peak: usize,
     /// Lifetime sparseness; `None` for a unit that is always 0.
     pub sparseness: Option<f64>,
@@ -66,7 +66,7 @@ impl Statistics {
         let mean = flat.mean_dim(0i64, false, Kind::Double);
         let deviation = flat.std_dim(0i64, false, false);
         let columns = [&mean, &deviation, &flat.amin(0i64, false), &flat.amax(0i64, false)].map(values_f64);
-        let peaks = values_f64(&mean_over_trials.abs().argmax(0, false));
+        let peaks = values_f64(&mean_over_trials.argmax(0, false));
         let loudest = values_f64(&flat.abs().amax(0i64, false));
         let lifetime = sparseness(&flat, 0, samples);
         let moments = sparseness(&flat, 1, units);
