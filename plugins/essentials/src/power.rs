@@ -65,7 +65,7 @@ impl Welch {
         }
         // All but frequency 0, and half the rate of an even length, stand for two frequencies.
         let last = sum.len() - 1;
-        let twice = |k: usize| if k == 0 || (k == last && length % 2 == 0) { 1.0 } else { 2.0 };
+        let twice = |k: usize| if k == 0 || (k == last && length.is_multiple_of(2)) { 1.0 } else { 2.0 };
         Ok(sum.into_iter().enumerate().map(|(k, value)| value * twice(k) * self.scale / count).collect())
     }
 }
