@@ -10,6 +10,7 @@ pub mod formats;
 pub mod power;
 pub mod principal_components;
 pub mod rules;
+pub mod tasks;
 pub mod variants;
 
 #[cfg(test)]
