@@ -1,1 +1,20 @@
-//! placeholder docs
+//! Components to compare what networks learn under different learning rules.
+//!
+//! Paper: McMahan, Kleinman & Kao, "Learning rule influences recurrent network representations but not attractor structure in
+//! decision-making tasks", NeurIPS 2021, <https://openreview.net/forum?id=Bix4uw5GcbE>. Networks trained by backpropagation, a genetic
+//! algorithm, full-FORCE and a reward-modulated Hebbian rule have alike attractors and unlike representations.
+//!
+//! - [`rules`]: `force`, recursive least squares on the readout while it feeds back, and its algorithm for other rules.
+
+pub mod rules;
+
+#[cfg(test)]
+mod tests {
+    // Cells, tasks and curricula to work with.
+    use synfire_essentials as _;
+
+    #[test]
+    fn conformance() {
+        synfire::testing::assert_conforms(env!("CARGO_CRATE_NAME"));
+    }
+}

@@ -1,1 +1,20 @@
-//! placeholder docs
+//! Components to train plain recurrent networks on long memories with temporary shortcuts through time.
+//!
+//! Paper: Soo, Goudar & Wang, "Training biologically plausible recurrent neural networks on cognitive tasks with long-term
+//! dependencies", NeurIPS 2023, <https://openreview.net/forum?id=O453PHSthc>, doi:10.1101/2023.10.10.561588. Connections that jump over
+//! many steps carry gradients back to early events; they fade away during training, and what remains is an ordinary network.
+//!
+//! - [`cells`]: `skip`, a wrapper around any cell that mixes its state with the one of some steps before.
+
+pub mod cells;
+
+#[cfg(test)]
+mod tests {
+    // Cells, tasks and curricula to work with.
+    use synfire_essentials as _;
+
+    #[test]
+    fn conformance() {
+        synfire::testing::assert_conforms(env!("CARGO_CRATE_NAME"));
+    }
+}

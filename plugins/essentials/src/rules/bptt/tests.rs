@@ -143,6 +143,34 @@ fn an_update_is_the_gradient_by_hand_with_and_without_truncation() {
 }
 
 #[test]
+fn activity_costs_the_same_on_the_fast_path() {
+    let registry = Registry::linked().expect("no duplicates");
+    let context = BuildContext { registry: &registry, task: Fixed.spec(), device: Device::Cpu, kind: Kind::Double };
+    let cell: synfire::Spec<dyn synfire::Cell> =
+        synfire::Spec::with("leaky-rnn", &serde_json::json!({ "hidden": 7, "time_constants": { "trainable": true } }));
+    let cell = registry.build(&cell, "cell").expect("valid");
+    let mut network = cell.build(&context, &Stream::new(1)).expect("fits");
+    network.add_heads(&[0], &context, &Stream::new(1)).expect("memory");
+    let workers = Workers::new(1).expect("one");
+    let penalty = ActivityPenalty { l1: 0.3, l2: 2.0 };
+    let cost = |rates: &Tensor, batch: usize| penalty.cost(rates, batch);
+    let lesson = Lesson::default();
+    let gradient = |fast: bool, cost: Option<&RateCost>| {
+        let (setting, stream) = (Setting::default(), Stream::new(2));
+        let rollout = Rollout { task: &Fixed, lesson: &lesson, setting, stream, workers: &workers, fast, settle: 0 };
+        let trials = Fixed.trials(&lesson, 2, &mut Stream::new(3)).expect("fixed");
+        rollout.gradient_with_cost(&network, &trials, None, |_| true, cost).expect("fits").gradients
+    };
+    let (fast, slow, free) = (gradient(true, Some(&cost)), gradient(false, Some(&cost)), gradient(true, None));
+    for (name, expected) in slow.iter() {
+        let gap = (fast.get(name).expect("there") - expected).abs().max().double_value(&[]);
+        assert!(gap < 1e-12, "{name}: {gap:e}");
+    }
+    let weight = |gradients: &Tensors| gradients.get("recurrent.weight").expect("there").copy();
+    assert!((weight(&fast) - weight(&free)).abs().max().double_value(&[]) > 1e-3, "it costs something");
+}
+
+#[test]
 fn clipping_scales_the_whole_step() {
     let mut network = network();
     let rule = Bptt { clip: Clip::Norm(0.1), ..plain(1.0) };

@@ -1,0 +1,7 @@
+//! Learning rules.
+
+mod force;
+mod least_squares;
+
+pub use force::{Feedback, Force};
+pub use least_squares::RecursiveLeastSquares;

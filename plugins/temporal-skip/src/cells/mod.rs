@@ -1,0 +1,5 @@
+//! Cells.
+
+mod skip;
+
+pub use skip::Skip;
