@@ -163,7 +163,7 @@ impl Dynamics for Skipping {
             .map(|(name, tensor)| (name.to_string(), tensor.shallow_clone()))
             .collect();
         let after = self.inner.step(clock, prepared, &before, projected, drive)?;
-        let mixes = (clock.since_border + 1) % theta == 0;
+        let mixes = (clock.since_border + 1).is_multiple_of(theta);
         let (mut next, mut starts) = (Tensors::new(), Tensors::new());
         for (name, reached) in after.iter() {
             if !reached.is_floating_point() {

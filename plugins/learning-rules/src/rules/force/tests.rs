@@ -40,7 +40,7 @@ impl Dynamics for Chaotic {
         let x = state.get("x")?;
         let mut into = x.tanh().mm(&prepared.get("weight")?.transpose(0, 1));
         if let Some(drive) = drive {
-            into = into + drive;
+            into += drive;
         }
         Ok(Tensors::from([("x", x * 0.9 + into * 0.1)]))
     }

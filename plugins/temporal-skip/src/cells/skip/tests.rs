@@ -188,7 +188,7 @@ fn it_provides_what_the_inner_cell_does_but_for_the_rate_form() {
     assert!(problems(&nested).contains("cell.inner is a skip itself"));
     let unknown = Skip { inner: Spec::new("no-such-cell"), ..Skip::default() };
     let message = problems(&unknown);
-    assert!(message.contains("cell.inner unknown cell 'no-such-cell'"), "{message}");
+    assert!(message.contains("cell.inner is 'no-such-cell', an unknown cell"), "{message}");
     let inner = Spec::with("leaky-rnn", &serde_json::json!({ "hidden": 0 }));
     let message = problems(&Skip { inner, ..skip(4, 2.0) });
     assert!(message.contains("cell.beta is 2") && message.contains("cell.inner.hidden is 0"), "{message}");
