@@ -8,10 +8,12 @@
 //!
 //! - [`tasks`]: parity and delayed match over the last `N` symbols of a random stream.
 //! - [`curricula`]: one `N` at a time, all so far, or a sliding window of them.
+//! - [`analyses`]: trained time constants, and timescales of units in the running network.
 //! - [`formats`]: the files that the published networks come in.
 //! - [`autocorrelation`]: autocovariance of many units, block by block over time.
 //! - [`exponential_fit`]: `tau_net` from it, by fits of one and two exponentials.
 
+pub mod analyses;
 pub mod autocorrelation;
 pub mod curricula;
 pub mod exponential_fit;

@@ -1,0 +1,42 @@
+//! Runs made by hand, for the tests of analyses.
+
+use serde_json::json;
+use synfire::curriculum::LessonRecord;
+use synfire::run::RunDir;
+use synfire::tch::Tensor;
+use synfire::{Experiment, History, Lesson, Registry, Spec, Tensors};
+
+/// Parity with a leaky-rnn of these options, on the CPU.
+pub(super) fn experiment(cell: &serde_json::Value) -> Experiment {
+    // Naming a component of the crate links it and its neighbours into the test.
+    let _ = synfire_essentials::cells::LeakyRnn::default();
+    Experiment {
+        name: "made".into(),
+        device: "cpu".into(),
+        task: Spec::new("n-parity"),
+        cell: Spec::with("leaky-rnn", cell),
+        curriculum: Spec::with("single-level", &json!({ "last_level": 4 })),
+        ..Experiment::default()
+    }
+}
+
+/// A run whose network had these time constants after these updates, at the end of lessons on these levels; one more checkpoint
+/// than lessons, the first from before training.
+pub(super) fn with_time_constants(folder: &std::path::Path, stages: &[(u64, &[f32])]) -> RunDir {
+    let registry = Registry::linked().expect("links");
+    let hidden = stages[0].1.len();
+    let experiment = experiment(&json!({ "hidden": hidden, "time_constants": { "trainable": true } }));
+    let experiment = experiment.resolve(&registry).expect("resolves");
+    let dir = RunDir::create(folder, &experiment).expect("creates");
+    let parts = experiment.parts(&registry).expect("fits");
+    let context = parts.context(&experiment, &registry).expect("has a device");
+    let mut history = History::default();
+    for (index, (update, constants)) in stages.iter().enumerate() {
+        history.updates = *update;
+        let mut network = parts.network(&context, 1, 0, &Lesson::with_levels([(2, 0)])).expect("builds");
+        network.parameters.insert("time_constants", Tensor::from_slice(constants));
+        dir.save_checkpoint(&network, &Tensors::new(), &history).expect("saves");
+        history.lessons.push(LessonRecord { from: *update, lesson: Lesson::with_levels([(2 + index, 0)]) });
+    }
+    dir
+}

@@ -1,0 +1,34 @@
+//! The networks of a run that analyses look at: before training, at the end of each lesson, at present.
+
+use std::collections::BTreeSet;
+use synfire::Result;
+use synfire::run::Checkpoint;
+use synfire::subject::{At, RunView};
+
+/// One saved network of a run and how far it had got.
+pub(super) struct Stage {
+    /// Updates done.
+    pub update: u64,
+    /// The hardest level of the last lesson up to then; none before training, or where the task has no levels.
+    pub level: Option<usize>,
+    /// The network.
+    pub checkpoint: Checkpoint,
+}
+
+impl Stage {
+    /// The network of a run after some updates.
+    pub fn load(run: &RunView, at: At) -> Result<Self> {
+        let checkpoint = run.checkpoint(at)?;
+        let history = &checkpoint.state.history;
+        let levels = history.lesson().map(|lesson| lesson.levels_of(&run.parts.spec)).unwrap_or_default();
+        let level = levels.iter().map(|level| level.level).max();
+        Ok(Self { update: history.updates, level, checkpoint })
+    }
+}
+
+/// The saved networks from before training, the end of each lesson and the last one, as numbers of updates.
+pub(super) fn milestones(run: &RunView) -> Vec<u64> {
+    let history = run.history();
+    let wanted: BTreeSet<u64> = history.lessons.iter().map(|record| record.from).chain([0, history.updates]).collect();
+    run.checkpoints().into_iter().filter(|update| wanted.contains(update)).collect()
+}

@@ -1,0 +1,130 @@
+//! The time constants of one network over its training, and of several by level.
+
+use super::super::clock::{Clock, PARAMETER};
+use super::super::stage::{Stage, milestones};
+use super::super::summary::{Summary, share};
+use std::collections::BTreeMap;
+use synfire::subject::{At, RunView};
+use synfire::tensors::values_f64;
+use synfire::{Error, Result};
+
+/// The time constants of a network at one checkpoint.
+pub(super) struct Constants {
+    pub update: u64,
+    pub level: Option<usize>,
+    /// The parameter as it is, one for each unit or a single one for all.
+    pub raw: Vec<f64>,
+    /// The least value that acts, in the unit of the cell.
+    pub bound: f64,
+}
+
+impl Constants {
+    fn of(run: &RunView, at: At) -> Result<Self> {
+        let Stage { update, level, checkpoint } = Stage::load(run, at)?;
+        let raw = checkpoint.parameters.find(PARAMETER).map(values_f64).ok_or_else(|| Error::Incompatible {
+            needs: format!("the parameter '{PARAMETER}'"),
+            because: format!("the networks of {} do not have it; use a cell with time constants", run.label),
+        })?;
+        Ok(Self { update, level, raw, bound: Clock::of(run).bound })
+    }
+
+    /// The values as the cell uses them.
+    pub fn clamped(&self) -> Vec<f64> {
+        self.raw.iter().map(|tau| tau.max(self.bound)).collect()
+    }
+
+    pub fn raw_summary(&self) -> Summary {
+        Summary::of(&self.raw)
+    }
+
+    pub fn clamped_summary(&self) -> Summary {
+        Summary::of(&self.clamped())
+    }
+
+    /// Share of units at or below the bound.
+    pub fn frozen(&self) -> f64 {
+        share(&self.raw, |tau| tau <= self.bound)
+    }
+}
+
+/// The time constants of one network over its training.
+pub(super) struct Course {
+    pub label: String,
+    /// What levels of the task are called.
+    pub level_name: String,
+    /// `steps` or `ms`.
+    pub unit: &'static str,
+    /// In the order of updates; never empty.
+    pub stages: Vec<Constants>,
+}
+
+impl Course {
+    pub fn of(run: &RunView) -> Result<Self> {
+        let stages = match &milestones(run)[..] {
+            [] => vec![Constants::of(run, At::Last)?],
+            updates => updates.iter().map(|u| Constants::of(run, At::Update(*u))).collect::<Result<_>>()?,
+        };
+        let spec = &run.parts.spec;
+        let level_name = spec.difficulty.as_ref().map_or_else(|| "level".to_string(), |d| d.name.clone());
+        Ok(Self { label: run.label.clone(), level_name, unit: Clock::of(run).unit, stages })
+    }
+
+    pub fn first(&self) -> &Constants {
+        &self.stages[0]
+    }
+
+    pub fn last(&self) -> &Constants {
+        &self.stages[self.stages.len() - 1]
+    }
+
+    /// Whether some checkpoint was made after training on a level.
+    pub fn has_levels(&self) -> bool {
+        self.stages.iter().any(|stage| stage.level.is_some())
+    }
+
+    /// The last checkpoint of each level, by level.
+    pub fn by_level(&self) -> BTreeMap<usize, &Constants> {
+        self.stages.iter().filter_map(|stage| stage.level.map(|level| (level, stage))).collect()
+    }
+
+    /// The level at which the mean is lowest: where a curriculum that lengthens time constants begins to. Nothing
+    /// where there are not several levels.
+    pub fn lowest_mean(&self) -> Option<usize> {
+        let levels = self.by_level();
+        if levels.len() < 2 {
+            return None;
+        }
+        let means = levels.into_iter().map(|(level, stage)| (level, stage.raw_summary().mean));
+        means.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(level, _)| level)
+    }
+}
+
+/// The networks of a group that reached a level.
+pub(super) struct AtLevel {
+    pub level: usize,
+    /// Over units, one a network.
+    pub summaries: Vec<Summary>,
+}
+
+impl AtLevel {
+    /// Over networks, of their means over units.
+    pub fn means(&self) -> Summary {
+        Summary::of(&self.summaries.iter().map(|summary| summary.mean).collect::<Vec<_>>())
+    }
+
+    /// Over networks, of their standard deviations over units.
+    pub fn stds(&self) -> Summary {
+        Summary::of(&self.summaries.iter().map(|summary| summary.std).collect::<Vec<_>>())
+    }
+}
+
+/// The networks of a group by the levels they reached, ascending.
+pub(super) fn by_level(courses: &[Course], members: &[usize]) -> Vec<AtLevel> {
+    let mut levels: BTreeMap<usize, Vec<Summary>> = BTreeMap::new();
+    for course in members.iter().filter_map(|member| courses.get(*member)) {
+        for (level, stage) in course.by_level() {
+            levels.entry(level).or_default().push(stage.raw_summary());
+        }
+    }
+    levels.into_iter().map(|(level, summaries)| AtLevel { level, summaries }).collect()
+}

@@ -1,0 +1,45 @@
+//! Choices of the analysis that are a name or a number.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What drives the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// Independent random values of the two that the task's only input channel takes.
+    #[default]
+    Bits,
+    /// Trials of the task, one after the other without a pause or a new initial state.
+    Task,
+    /// Nothing: for networks with noise of their own.
+    Silence,
+}
+
+/// Networks of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected \"last\", \"initial\", \"milestones\" or a number of updates")]
+pub enum Checkpoints {
+    /// By their place in training.
+    Named(NamedCheckpoints),
+    /// The one after this many updates.
+    Update(u64),
+}
+
+/// Places in training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NamedCheckpoints {
+    /// The last checkpoint.
+    Last,
+    /// Before training.
+    Initial,
+    /// Before training, at the end of each lesson, and the last.
+    Milestones,
+}
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Self::Named(NamedCheckpoints::Last)
+    }
+}
