@@ -86,10 +86,10 @@ fn add_values(findings: &mut Findings, courses: &[Course]) {
     findings.value("last_mean_clamped", mean(&|course| course.last().clamped_summary().mean));
     findings.value("last_largest", courses.iter().map(|c| c.last().raw_summary().max).fold(f64::NAN, f64::max));
     findings.value("last_frozen", mean(&|course| course.last().frozen()));
-    if let [course] = courses {
-        if let Some(level) = course.lowest_mean() {
-            findings.value(format!("{}_of_lowest_mean", course.level_name), level);
-        }
+    if let [course] = courses
+        && let Some(level) = course.lowest_mean()
+    {
+        findings.value(format!("{}_of_lowest_mean", course.level_name), level);
     }
 }
 

@@ -145,11 +145,11 @@ pub(super) fn over_training(runs: &[Vec<Measured>]) -> Option<Figure> {
             panel.marks.push(if runs.len() > 1 { line.label(label) } else { line }.into());
         }
     }
-    if let [first, ..] = runs.first().map_or(&[][..], Vec::as_slice) {
-        if runs.len() == 1 && first.origin.level.is_none() {
-            for (panel, pick) in panels.iter_mut().zip(picks) {
-                panel.marks.push(Rule::horizontal(pick(first)).label("before training").into());
-            }
+    if let [run] = runs
+        && let Some(untrained) = run.first().filter(|measured| measured.origin.level.is_none())
+    {
+        for (panel, pick) in panels.iter_mut().zip(picks) {
+            panel.marks.push(Rule::horizontal(pick(untrained)).label("before training").into());
         }
     }
     let title = match runs {

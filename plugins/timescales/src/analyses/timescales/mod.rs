@@ -40,7 +40,7 @@ use synfire::{Analysis, Component, Error, Findings, Problems, Registry, Result, 
 ///
 /// It also measures recordings: each array of a data file is an activity `[time, trial, unit]` or `[time, unit]`.
 ///
-/// Arrays of the last network (with a number behind the name where there are several, `[..]` one a network): `tau_net` `[unit]`,
+/// Arrays of the last network of each run (with a number behind the name where there are several runs): `tau_net` `[unit]`,
 /// NaN where there is none, `autocorrelation` `[unit, lag]`, `population_autocorrelation` `[lag]` and `rate_of_ones` `[trial]`.
 ///
 /// Source: Khajehabdollahi, Zeraati, Giannakakis, Schäfer, Martius & Levina, "Emergent mechanisms for long timescales depend on

@@ -18,8 +18,11 @@ fn autoregressive(decay: f64, length: usize, stream: &mut Stream) -> Vec<f64> {
         .collect()
 }
 
+/// What a unit does in a trial.
+type Draw<'a> = &'a dyn Fn(&mut Stream) -> Vec<f64>;
+
 /// An activity `[time, trial, unit]` from what each unit does in a trial.
-fn activity(time: usize, trials: usize, units: &[&dyn Fn(&mut Stream) -> Vec<f64>]) -> Array {
+fn activity(time: usize, trials: usize, units: &[Draw]) -> Array {
     let mut values = vec![0f32; time * trials * units.len()];
     for trial in 0..trials {
         for (unit, draw) in units.iter().enumerate() {
@@ -64,7 +67,7 @@ fn autoregressive_processes_have_the_timescale_of_their_decay() {
             move |stream: &mut Stream| autoregressive(decay, TIME, stream)
         })
         .collect();
-    let units: Vec<&dyn Fn(&mut Stream) -> Vec<f64>> = draws.iter().map(|draw| draw as _).collect();
+    let units: Vec<Draw> = draws.iter().map(|draw| draw as _).collect();
     let findings = analyse(&Timescales::default(), activity(TIME, 8, &units));
     let single = column(table(&findings, "units"), "tau_single");
     for (tau, found) in taus.iter().zip(single) {
