@@ -180,13 +180,17 @@ impl<'a> RunView<'a> {
         let lessons = self.history().lessons.iter().rev();
         let learned = lessons.flat_map(|record| &record.lesson.levels).find(|l| l.level == level).map(|l| l.head);
         let heads = &self.last.state.readout.heads;
-        let used = self.lesson().heads(&self.parts.spec);
+        // Without a lesson, as after an import of a file that names none, several heads are anybody's guess.
+        let used = if self.history().lessons.is_empty() { Vec::new() } else { self.lesson().heads(&self.parts.spec) };
         let head = match (learned, &heads[..], &used[..]) {
             (Some(head), _, _) => head,
             (None, [only], _) | (None, _, [only]) => *only,
             (None, _, _) => {
                 let levels = self.lesson().levels.iter().map(|l| l.level.to_string()).collect::<Vec<_>>().join(", ");
-                let remedy = format!("it learned: {levels}");
+                let remedy = match levels.is_empty() {
+                    true => "it was not trained here; name the levels of its heads when importing".to_string(),
+                    false => format!("it learned: {levels}"),
+                };
                 return Err(Error::config(
                     "level",
                     format_args!("is {level}, which no head of the network learned"),

@@ -1,13 +1,16 @@
 //! Networks in the format of the published code: imported as runs, they answer as PyTorch's do, and go back bit for bit.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use synfire::experiment::Precision;
+use synfire::observer::Silent;
 use synfire::run::{RunDir, Status};
 use synfire::subject::{At, RunView};
 use synfire::task::{Answer, Target};
 use synfire::tch::Tensor;
 use synfire::tensors::values_f64;
 use synfire::torch_file;
+use synfire::trainer::Session;
 use synfire::workers::Workers;
 use synfire::{Experiment, Format, Lesson, Network, Registry, Result, Stream, Trials};
 use synfire_essentials as _;
@@ -110,6 +113,37 @@ mod fixtures {
         assert!(view.lesson_at(9).is_err(), "no head learned 9");
         let results = view.evaluate(&network(&view), &view.lesson(), 64, &Stream::new(1)).unwrap();
         assert_eq!(results.heads.len(), 3);
+    }
+
+    #[test]
+    fn training_goes_on_from_an_import() {
+        let registry = Registry::linked().unwrap();
+        let workers = Workers::new(1).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let file = folder().join("cumulative_parity_network_1/rnn_N2_N4");
+        let dir = import(&file, &temporary.path().join("run"), &registry, |e| e.training.updates = 3).unwrap();
+        let experiment = dir.experiment().unwrap();
+        let stop = AtomicBool::new(false);
+        let session = Session {
+            experiment: &experiment,
+            registry: &registry,
+            dir: &dir,
+            threads: 1,
+            observer: &Silent,
+            stop: &stop,
+        };
+        let outcome = session.train().unwrap();
+        assert_eq!((outcome.updates, outcome.evaluations[0].heads.len()), (3, 3));
+        assert!(!dir.manifest().unwrap().notes.is_empty(), "notes of the import are kept");
+        let view = RunView::open(&dir, &registry, &workers).unwrap().remove(0);
+        let (before, after) = (view.network(At::Initial).unwrap(), network(&view));
+        let change = |name: &str| {
+            let (a, b) = (before.parameters.get(name).unwrap(), after.parameters.get(name).unwrap());
+            (a - b).abs().max().double_value(&[])
+        };
+        // Three steps of Adam move a parameter by about three times the learning rate of 0.001.
+        assert!(change("head.2.weight") > 1e-4 && change("head.2.weight") < 1e-2);
+        assert_eq!(change("head.3.weight"), 0.0, "a head of no active level stays as it was");
     }
 
     #[test]

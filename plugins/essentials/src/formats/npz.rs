@@ -22,6 +22,9 @@ use synfire::{Component, Error, Format, Network, Problems, Registry, Result, Ten
 pub struct Npz {
     /// Names in the file on the left, names of parameters on the right; a `*` on both sides stands for the same text.
     pub rename: Renaming,
+    /// Levels of difficulty that the heads answer, in the order of the heads; left out, unknown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<usize>,
 }
 
 #[typetag::serde(name = "npz")]
@@ -33,7 +36,7 @@ impl Format for Npz {
     fn import(&self, path: &Path) -> Result<Imported> {
         let arrays = read_npz(path)?;
         let tensors = arrays.iter().map(|(name, array)| Ok((name.clone(), array.to_tensor()?)));
-        self.rename.import(path, &tensors.collect::<Result<Tensors>>()?)
+        self.rename.import(path, &tensors.collect::<Result<Tensors>>()?, &self.levels)
     }
 
     fn export(&self, network: &Network, path: &Path) -> Result<()> {
@@ -70,7 +73,7 @@ mod tests {
             foreign().iter().map(|(name, tensor)| (name.to_string(), array(&path, name, tensor).unwrap())).collect();
         let arrays: Vec<_> = arrays.iter().map(|(name, array)| (name.as_str(), array.clone())).collect();
         write_npz(&path, &arrays).unwrap();
-        let imported = Npz { rename: elman() }.import(&path).unwrap();
+        let imported = Npz { rename: elman(), levels: Vec::new() }.import(&path).unwrap();
         assert!(elman().export(&path, &imported.parameters).unwrap().same_bytes(&foreign()));
         let whole = Tensor::from_slice(&[1i64]);
         assert!(array(&path, "count", &whole).unwrap_err().to_string().contains("'count'"));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use synfire::format::Imported;
-use synfire::{Error, Problems, Result, Tensors};
+use synfire::{Error, Lesson, Problems, Result, Tensors};
 
 /// Names in the file on the left, names of the network's parameters on the right.
 ///
@@ -44,11 +44,11 @@ impl Renaming {
         rename(name, self.0.iter().map(|(theirs, ours)| (ours.as_str(), theirs.as_str())))
     }
 
-    /// The tensors of a file as an imported network.
+    /// The tensors of a file as an imported network, whose heads answer `levels` in this order.
     ///
     /// # Errors
-    /// [`Error::File`] when two tensors get one name, or none of them is a floating-point tensor.
-    pub(super) fn import(&self, path: &Path, tensors: &Tensors) -> Result<Imported> {
+    /// [`Error::File`] when two tensors get one name, none of them is a floating-point tensor, or there are more levels than heads.
+    pub(super) fn import(&self, path: &Path, tensors: &Tensors, levels: &[usize]) -> Result<Imported> {
         let mut notes = Vec::new();
         let mut parameters = Tensors::new();
         for (theirs, tensor) in tensors.iter() {
@@ -74,7 +74,14 @@ impl Renaming {
             notes.push(format!("The option 'rename' speaks of '{theirs}', which the file does not have."));
         }
         notes.push("The file does not say task, cell and curriculum; they are those that were asked for.".into());
-        Ok(Imported { heads: heads(&parameters), parameters, notes, ..Imported::default() })
+        let heads = heads(&parameters);
+        if levels.len() > heads.len() {
+            let problem = format_args!("has {} heads, fewer than the {} levels given", heads.len(), levels.len());
+            return Err(Error::file(path, problem, "change the option 'levels', or 'rename'"));
+        }
+        let bound = levels.iter().copied().zip(heads.iter().copied());
+        let lesson = (!levels.is_empty()).then(|| Lesson::with_levels(bound));
+        Ok(Imported { heads, parameters, lesson, notes, ..Imported::default() })
     }
 
     /// The parameters of a network under the names of the file.
@@ -145,10 +152,10 @@ pub(super) mod tests {
     #[test]
     fn names_go_there_and_back() {
         let path = Path::new("file");
-        let imported = elman().import(path, &foreign()).unwrap();
+        let imported = elman().import(path, &foreign(), &[4]).unwrap();
         let names = ["input.weight", "recurrent.weight", "head.0.weight", "head.0.bias"];
         assert_eq!(imported.parameters.names().collect::<Vec<_>>(), names);
-        assert_eq!(imported.heads, [0]);
+        assert_eq!((imported.heads, imported.lesson), (vec![0], Some(Lesson::with_levels([(4, 0)]))));
         assert!(imported.notes[0].contains("'fc.special'"));
         assert!(elman().export(path, &imported.parameters).unwrap().same_bytes(&foreign()));
         assert_eq!(elman().ours("fc.special"), "special", "a whole name wins over a pattern");
@@ -159,10 +166,12 @@ pub(super) mod tests {
     fn collisions_and_nonsense_are_refused() {
         let path = Path::new("file");
         let both = Renaming([("fc.weight".to_string(), "fc.bias".to_string())].into());
-        assert!(both.import(path, &foreign()).unwrap_err().to_string().contains("both called 'fc.bias'"));
+        assert!(both.import(path, &foreign(), &[]).unwrap_err().to_string().contains("both called 'fc.bias'"));
         assert!(both.export(path, &foreign()).unwrap_err().to_string().contains("both be called"));
+        let levels = elman().import(path, &foreign(), &[2, 3]).unwrap_err().to_string();
+        assert!(levels.contains("fewer than the 2 levels"), "{levels}");
         let counts = Tensors::from([("steps", Tensor::from_slice(&[3i64]).to_kind(Kind::Int64))]);
-        assert!(elman().import(path, &counts).unwrap_err().to_string().contains("no floating-point"));
+        assert!(elman().import(path, &counts, &[]).unwrap_err().to_string().contains("no floating-point"));
         let rules = [("a*", "b"), ("", "c"), ("d", "e"), ("f", "e")];
         let mut problems = Problems::under("format");
         Renaming(rules.map(|(a, b)| (a.to_string(), b.to_string())).into()).check(&mut problems);

@@ -22,6 +22,9 @@ use synfire::{Component, Format, Network, Problems, Registry, Result};
 pub struct Safetensors {
     /// Names in the file on the left, names of parameters on the right; a `*` on both sides stands for the same text.
     pub rename: Renaming,
+    /// Levels of difficulty that the heads answer, in the order of the heads; left out, unknown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<usize>,
 }
 
 #[typetag::serde(name = "safetensors")]
@@ -32,7 +35,7 @@ impl Format for Safetensors {
 
     fn import(&self, path: &Path) -> Result<Imported> {
         let (tensors, _) = tensor_file::load(path, Device::Cpu)?;
-        self.rename.import(path, &tensors)
+        self.rename.import(path, &tensors, &self.levels)
     }
 
     fn export(&self, network: &Network, path: &Path) -> Result<()> {
@@ -52,7 +55,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
         tensor_file::save(&path, &foreign(), &BTreeMap::new()).unwrap();
-        let imported = Safetensors { rename: elman() }.import(&path).unwrap();
+        let imported = Safetensors { rename: elman(), levels: Vec::new() }.import(&path).unwrap();
         assert!(elman().export(&path, &imported.parameters).unwrap().same_bytes(&foreign()));
         let missing = Safetensors::default().import(&folder.path().join("absent"));
         assert!(missing.unwrap_err().to_string().contains("absent"));

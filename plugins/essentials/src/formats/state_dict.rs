@@ -20,6 +20,9 @@ use synfire::{Component, Error, Format, Network, Problems, Registry, Result, Ten
 pub struct StateDict {
     /// Names in the file on the left, names of parameters on the right; a `*` on both sides stands for the same text.
     pub rename: Renaming,
+    /// Levels of difficulty that the heads answer, in the order of the heads; left out, unknown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<usize>,
     /// Key of the dictionary that holds the tensors, for example `model_state_dict`. Left out, they are those at the top, or those
     /// of the only dictionary that holds any; exporting then puts them at the top.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +64,7 @@ impl Format for StateDict {
 
     fn import(&self, path: &Path) -> Result<Imported> {
         let file = torch_file::read(path)?;
-        self.rename.import(path, &self.tensors(path, &file)?)
+        self.rename.import(path, &self.tensors(path, &file)?, &self.levels)
     }
 
     fn export(&self, network: &Network, path: &Path) -> Result<()> {
@@ -84,8 +87,8 @@ mod tests {
         for under in [None, Some("model_state_dict")] {
             torch_file::write(&path, &foreign(), &WriteOptions { under }).unwrap();
             for format in [
-                StateDict { rename: elman(), under: None },
-                StateDict { rename: elman(), under: under.map(str::to_string) },
+                StateDict { rename: elman(), ..StateDict::default() },
+                StateDict { rename: elman(), under: under.map(str::to_string), ..StateDict::default() },
             ] {
                 let imported = format.import(&path).unwrap();
                 assert_eq!(imported.heads, [0]);
