@@ -1,5 +1,7 @@
 //! Networks in the format of the published code: imported as runs, they answer as PyTorch's do, and go back bit for bit.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use synfire::experiment::Precision;
