@@ -1,7 +1,7 @@
 //! What analyses look at: runs, their networks at any checkpoint, and data of other origin.
 
 use crate::cell::{BuildContext, Mode};
-use crate::curriculum::{History, Lesson};
+use crate::curriculum::{History, Lesson, Step};
 use crate::evaluate::{Evaluator, Results};
 use crate::experiment::Parts;
 use crate::network::Network;
@@ -136,6 +136,15 @@ impl<'a> RunView<'a> {
     /// The lesson that was trained last, or the default one.
     pub fn lesson(&self) -> Lesson {
         self.history().lesson().cloned().unwrap_or_default()
+    }
+
+    /// Whether the curriculum has nothing more to train.
+    ///
+    /// # Errors
+    /// When the curriculum fails.
+    pub fn is_over(&self) -> Result<bool> {
+        let seed = self.experiment.member_seed(self.member);
+        Ok(matches!(self.parts.next(self.history(), seed, self.registry)?, Step::Stop { .. }))
     }
 
     /// Updates at which there are networks.

@@ -1,7 +1,7 @@
 //! The one loop over updates: lesson, trials, update, evaluation, checkpoint, stop.
 
 use crate::cell::{BuildContext, Mode};
-use crate::curriculum::{Evaluation, History, Lesson, LessonContext, LessonRecord, Step, UpdateRecord};
+use crate::curriculum::{Evaluation, History, Lesson, LessonRecord, Step, UpdateRecord};
 use crate::evaluate::Evaluator;
 use crate::experiment::Parts;
 use crate::network::Network;
@@ -126,12 +126,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn next(&self) -> Result<Step> {
-        let stream = self.root.child("curriculum").at(self.history.updates).at(self.history.restarts);
-        let context = LessonContext { registry: self.registry, stream };
-        let name = &self.experiment.curriculum.name;
-        guarded(&format!("curriculum '{name}'"), || {
-            self.parts.curriculum.next(&self.history, &self.parts.spec, &context)
-        })
+        self.parts.next(&self.history, self.experiment.member_seed(self.member), self.registry)
     }
 
     fn begin_lesson(&mut self, lesson: Lesson) -> Result<()> {

@@ -7,9 +7,11 @@ pub use layers::{Layers, flag_value, to_toml};
 pub use training::{Precision, Training};
 
 use crate::cell::{BuildContext, Mode, Setting};
+use crate::curriculum::{History, LessonContext, Step};
 use crate::network::{Network, Readout};
 use crate::property::{Properties, Property};
 use crate::registry::Slot;
+use crate::workers::guarded;
 use crate::{
     Analysis, Cell, Curriculum, Error, Kind, LearningRule, Lesson, Problem, Problems, Registry, Result, Spec, Stream,
     Task, TaskSpec, Tensors,
@@ -214,6 +216,16 @@ impl Parts {
         let mut network = self.cell.build(context, &stream.child("cell"))?;
         network.add_heads(&lesson.heads(&self.spec), context, &stream)?;
         Ok(network)
+    }
+
+    /// What the curriculum makes of a history, for the network of a seed.
+    ///
+    /// # Errors
+    /// When the task does not have what the curriculum wants.
+    pub fn next(&self, history: &History, seed: u64, registry: &Registry) -> Result<Step> {
+        let stream = Stream::new(seed).child("curriculum").at(history.updates).at(history.restarts);
+        let context = LessonContext { registry, stream };
+        guarded("curriculum", || self.curriculum.next(history, &self.spec, &context))
     }
 
     /// The stream that a network of a seed is drawn from.

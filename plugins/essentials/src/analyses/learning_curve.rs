@@ -15,7 +15,7 @@ use synfire::{Analysis, Component, Problems, Registry, Result, Subject};
 /// Loss, accuracy and level over the updates of a run, and how long each level took.
 ///
 /// Everything comes from the run's history and its metrics; no network is played, so it works for every run. A lesson counts as
-/// passed when the curriculum went on to another one. Seconds are those of the training itself, read at the evaluation that ended
+/// passed when the curriculum went on, to another one or to the end. Seconds are those of the training itself, read at the evaluation that ended
 /// the lesson; they are missing where the run has no metrics, for example after an import.
 ///
 /// figures `learning`: loss, accuracy and, where the task has one, the level against updates; `heads`: the accuracy (or loss) of
@@ -70,7 +70,7 @@ impl Analysis for LearningCurve {
         let view = subject.run()?;
         let history = view.history();
         let points = points(&history.evaluations, &view.dir.metrics()?);
-        let lessons = lessons(&history.lessons, &points, history.updates);
+        let lessons = lessons(&history.lessons, &points, history.updates, view.is_over()?);
         let mut findings = Findings::new();
         findings.value("updates", history.updates);
         findings.value("evaluations", points.len());
@@ -146,7 +146,7 @@ struct LessonSummary {
     accuracy: Option<f64>,
 }
 
-fn lessons(records: &[LessonRecord], points: &[Point], updates: u64) -> Vec<LessonSummary> {
+fn lessons(records: &[LessonRecord], points: &[Point], updates: u64, over: bool) -> Vec<LessonSummary> {
     let mut began = 0.0;
     let mut summaries = Vec::with_capacity(records.len());
     for (index, record) in records.iter().enumerate() {
@@ -160,7 +160,7 @@ fn lessons(records: &[LessonRecord], points: &[Point], updates: u64) -> Vec<Less
             from: record.from,
             until: next.map_or(updates, |next| next.from),
             // A restart repeats the same lesson with a new network: it was not passed.
-            passed: next.is_some_and(|next| next.lesson != record.lesson),
+            passed: next.map_or(over, |next| next.lesson != record.lesson),
             seconds: ended.map(|ended| ended - began),
             loss: last.map(|point| point.loss),
             accuracy: last.and_then(|point| point.accuracy),
@@ -367,7 +367,7 @@ mod tests {
             json!({"update": 30, "lesson": 1, "seconds": 4.0}),
         ];
         let points = points(&evaluations, &metrics);
-        let lessons = lessons(&[record(0, &[2]), record(20, &[2, 3]), record(30, &[2, 3])], &points, 45);
+        let lessons = lessons(&[record(0, &[2]), record(20, &[2, 3]), record(30, &[2, 3])], &points, 45, false);
         (points, lessons)
     }
 
@@ -385,6 +385,13 @@ mod tests {
         assert_eq!(table.columns[0], "N");
         assert_eq!(table.rows[0][3], Cell::Integer(20));
         assert_eq!(evaluation_table(&points, &lessons).rows[2][7], Cell::Number(0.6));
+    }
+
+    #[test]
+    fn the_lesson_that_ends_the_curriculum_was_passed() {
+        let (points, _) = run();
+        assert!(lessons(&[record(0, &[2])], &points, 20, true)[0].passed);
+        assert!(!lessons(&[record(0, &[2])], &points, 20, false)[0].passed);
     }
 
     #[test]
