@@ -63,10 +63,16 @@ pub const SMALL: [&str; 16] = [
     "10",
 ];
 
-/// The arguments of a small run.
+/// The arguments of a small run; what `more` says again it says alone, since contradictory flags are refused.
 pub fn small_run<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let path = |assignment: &str| assignment.split('=').next().map(str::to_string);
+    let again = |flag: &str, value: &str| match flag {
+        "--set" => more.iter().any(|m| m.contains('=') && path(m) == path(value)),
+        flag => more.contains(&flag),
+    };
     let mut arguments = vec!["run"];
-    arguments.extend(SMALL);
+    let kept = SMALL.chunks(2).filter(|pair| !again(pair[0], pair[1]));
+    arguments.extend(kept.flatten());
     arguments.extend(more);
     arguments
 }

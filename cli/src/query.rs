@@ -44,7 +44,9 @@ impl Query {
     /// # Errors
     /// [`Error::Config`] quoting the condition that cannot be read.
     pub fn parse(text: &str) -> Result<Self> {
-        text.split(" and ").map(|part| condition(part.trim())).collect::<Result<_>>().map(Self)
+        // A trailing `and` is a condition that is missing, not a value.
+        let padded = format!("{text} ");
+        padded.split(" and ").map(|part| condition(part.trim())).collect::<Result<_>>().map(Self)
     }
 
     /// The paths it looks at.

@@ -40,6 +40,21 @@ pub(crate) fn read_what_fits<T: DeserializeOwned>(mut tree: Value) -> (Option<T>
     }
 }
 
+/// Give tables without a `type` the type they have by default, and with it what they leave out.
+pub(crate) fn inherit(given: &mut Value, defaults: &Value) {
+    let (Value::Object(given), Value::Object(defaults)) = (given, defaults) else { return };
+    for (key, value) in given {
+        let Some(default @ Value::Object(table)) = defaults.get(key) else { continue };
+        inherit(value, default);
+        if let (Value::Object(fields), true) = (value, table.contains_key("type")) {
+            if !fields.contains_key("type") {
+                let own = std::mem::replace(fields, table.clone());
+                fields.extend(own);
+            }
+        }
+    }
+}
+
 /// What serde calls types, and what people call them.
 const WORDS: [(&str, &str); 9] = [
     ("expected usize", "expected a whole number"),
@@ -106,6 +121,21 @@ mod tests {
     use super::*;
     use serde::Deserialize;
     use serde_json::json;
+
+    #[test]
+    fn a_table_without_a_type_is_of_its_default_type() {
+        let defaults = json!({"optimizer": {"type": "adam", "rate": 1, "inner": {"type": "a"}}, "plain": {"x": 1}});
+        let read = |mut given: Value| {
+            inherit(&mut given, &defaults);
+            given
+        };
+        let inherited = json!({"optimizer": {"type": "adam", "rate": 2, "inner": {"type": "a"}}});
+        assert_eq!(read(json!({"optimizer": {"rate": 2}})), inherited);
+        let other = json!({"optimizer": {"type": "sgd"}, "plain": {"y": 2}});
+        assert_eq!(read(other.clone()), other, "another type, or no type, inherits nothing");
+        let nested = read(json!({"optimizer": {"inner": {"z": 3}}}));
+        assert_eq!(nested["optimizer"]["inner"], json!({"type": "a", "z": 3}));
+    }
 
     #[derive(Debug, Default, PartialEq, Deserialize)]
     #[serde(default, deny_unknown_fields)]

@@ -164,12 +164,16 @@ impl Component {
         text[..end].split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// Build it from the JSON text of its options. Fields left out take their defaults.
+    /// Build it from the JSON text of its options. Fields left out take their defaults; a table that says no `type` is of the type
+    /// it has by default, so that `rule.optimizer.learning_rate` can be set alone.
     ///
     /// # Errors
     /// [`Error::Config`] with the path of the field that does not fit.
     pub fn build(&self, options: &str) -> Result<Built> {
-        (self.build)(options)
+        let parsed = serde_json::from_str(options);
+        let mut given: serde_json::Value = parsed.map_err(|e| Error::Failed(format!("options are no JSON: {e}")))?;
+        crate::fields::inherit(&mut given, &self.defaults()?);
+        (self.build)(&given.to_string())
     }
 }
 

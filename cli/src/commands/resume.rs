@@ -54,7 +54,8 @@ pub fn execute(args: &Args, program: &Program) -> Result<Answer> {
     let threads = threads(args.threads);
     let finished = manifest.is_some_and(|manifest| manifest.status == Status::Finished);
     let longer = experiment.training.updates > before.training.updates;
-    if finished && !longer {
+    let intact = dir.members(&before).iter().all(RunDir::last_is_intact);
+    if finished && !longer && intact {
         let mut answer = conclude(program, &dir, &before, threads, 0.0, &*stop_flag()?)?;
         answer.text = format!("it is finished already; give a longer budget with --updates\n{}", answer.text);
         return Ok(answer);

@@ -53,6 +53,11 @@ impl RunDir {
         updates
     }
 
+    /// Whether the last checkpoint is as it was written.
+    pub fn last_is_intact(&self) -> bool {
+        self.checkpoints().last().is_some_and(|update| checksum::verify(self.checkpoint_path(*update)).is_ok())
+    }
+
     /// Save a checkpoint and remove those that need not be kept: of the periodic ones all but the last two.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use crate::eigen::{self, Complex, departure_from_normality, modulus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::analysis::{Findings, Scope};
-use synfire::cell::{Form, Mode};
+use synfire::cell::Mode;
 use synfire::figure::{Axis, Colour, Figure, Line, Panel, Rule, Scatter};
 use synfire::recurrence::{LEAK, RECURRENT};
 use synfire::storage::array::Array;
@@ -13,12 +13,12 @@ use synfire::subject::{At, RunView};
 use synfire::table::Table;
 use synfire::tch::no_grad;
 use synfire::tensors::values_f64;
-use synfire::{Analysis, Component, Error, Network, Problems, Registry, Result, Subject};
+use synfire::{Analysis, Component, Error, Network, Problems, Properties, Property, Registry, Result, Subject};
 
 /// Eigenvalues and singular values of the recurrent weights before and after training.
 ///
-/// For a rate network the weights are the effective ones `W` (masks, signs and ranks applied), for others the parameter named by
-/// `weight`, where that is square. The spectral radius is the largest modulus of an eigenvalue, the departure from normality
+/// The weights are the effective ones `W` of a rate network (masks, signs and ranks applied), or the parameter named by `weight`,
+/// which must be square, of any cell. The spectral radius is the largest modulus of an eigenvalue, the departure from normality
 /// `sqrt(|W|^2 - sum |lambda|^2) / |W|` with the Frobenius norm `|W|`: 0 for a normal matrix, 1 for a pure feed-forward chain. For a
 /// rate network the matrix of one step at unit slope, `diag(1 - alpha) + diag(alpha) W` with the leaks `alpha`, is shown as well: an
 /// eigenvalue `m` of it decays with the time constant `-1 / ln |m|` steps, and beyond the unit circle activity grows until the
@@ -36,15 +36,16 @@ pub struct Spectrum {
     /// Updates after which the trained network is taken; absent for the end of training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update: Option<u64>,
-    /// The parameter to look at in a cell that is no rate network.
-    pub weight: String,
+    /// A square parameter to look at; left out, the effective weights of a rate network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
     /// Modes of the step that are tabulated.
     pub modes: usize,
 }
 
 impl Default for Spectrum {
     fn default() -> Self {
-        Self { update: None, weight: "recurrent.weight".into(), modes: 10 }
+        Self { update: None, weight: None, modes: 10 }
     }
 }
 
@@ -64,7 +65,12 @@ struct Spectra {
 #[typetag::serde(name = "spectrum")]
 impl Analysis for Spectrum {
     fn check(&self, _: &Registry, problems: &mut Problems) {
-        problems.require(!self.weight.is_empty(), "weight", "empty", "the name of a parameter");
+        let named = self.weight.as_deref() != Some("");
+        problems.require(named, "weight", "empty", "the name of a parameter");
+    }
+
+    fn needs(&self, _: &Registry) -> Properties {
+        self.weight.is_none().then_some(Property::RateForm).into_iter().collect()
     }
 
     fn scope(&self) -> Scope {
@@ -115,19 +121,19 @@ impl Analysis for Spectrum {
 impl Spectrum {
     fn spectra(&self, view: &RunView, network: &Network, name: &'static str, update: u64) -> Result<Spectra> {
         let setting = view.parts.setting(&view.lesson(), Mode::Evaluation);
-        let (weights, size, step) = match network.dynamics.form(&setting) {
-            Form::Rate(_) => {
+        let (weights, size, step) = match &self.weight {
+            None => {
                 let prepared = no_grad(|| network.dynamics.prepare(&network.parameters, &setting))?;
                 let weights = values_f64(prepared.get(RECURRENT)?);
                 let size = network.dynamics.units();
                 let step = one_step(&weights, &values_f64(prepared.get(LEAK)?), size);
                 (weights, size, Some(step))
             }
-            Form::Opaque => {
-                let tensor = network.parameters.find(&self.weight).ok_or_else(|| self.not_square(network, None))?;
+            Some(name) => {
+                let tensor = network.parameters.find(name).ok_or_else(|| not_square(name, network, None))?;
                 match tensor.size()[..] {
                     [rows, columns] if rows == columns => (values_f64(tensor), rows as usize, None),
-                    _ => return Err(self.not_square(network, Some(tensor.size()))),
+                    _ => return Err(not_square(name, network, Some(tensor.size()))),
                 }
             }
         };
@@ -143,20 +149,20 @@ impl Spectrum {
             step: step.map(|matrix| eigen::eigenvalues(&matrix, size)).transpose()?,
         })
     }
+}
 
-    fn not_square(&self, network: &Network, shape: Option<Vec<i64>>) -> Error {
-        let square = |size: Vec<i64>| matches!(size[..], [rows, columns] if rows == columns);
-        let fitting: Vec<&str> = network.parameters.iter().filter(|(_, t)| square(t.size())).map(|(n, _)| n).collect();
-        let problem = match shape {
-            Some(shape) => format!("is '{}', which has shape {shape:?} and no eigenvalues", self.weight),
-            None => format!("is '{}', which the network has not", self.weight),
-        };
-        let remedy = match fitting.is_empty() {
-            true => "the cell has no square weights; use a cell with recurrent.weight".to_string(),
-            false => format!("use one of: {}", fitting.join(", ")),
-        };
-        Error::config("weight", problem, remedy)
-    }
+fn not_square(name: &str, network: &Network, shape: Option<Vec<i64>>) -> Error {
+    let square = |size: Vec<i64>| matches!(size[..], [rows, columns] if rows == columns);
+    let fitting: Vec<&str> = network.parameters.iter().filter(|(_, t)| square(t.size())).map(|(n, _)| n).collect();
+    let problem = match shape {
+        Some(shape) => format!("is '{name}', which has shape {shape:?} and no eigenvalues"),
+        None => format!("is '{name}', which the network has not"),
+    };
+    let remedy = match fitting.is_empty() {
+        true => "the cell has no square weights; use a cell with recurrent.weight".to_string(),
+        false => format!("use one of: {}", fitting.join(", ")),
+    };
+    Error::config("weight", problem, remedy)
 }
 
 /// `diag(1 - alpha) + diag(alpha) W`, row-major, with one leak for all units or one for each.
