@@ -126,9 +126,8 @@ fn the_number_of_threads_changes_no_byte() {
     let folder = tempfile::tempdir().expect("temporary folder");
     for (threads, place) in [("1", "one"), ("2", "two")] {
         // More than one block of rows, so that two threads have something to share.
-        let mut arguments = small_run(&["--set", "training.batch=200", "--threads", threads, "-o", place, "-q"]);
-        arguments.extend(["--set", "training.evaluation_trials=200"]);
-        done(folder.path(), &arguments);
+        let sizes = ["--set", "training.batch=200", "--set", "training.evaluation_trials=200"];
+        done(folder.path(), &small_run(&[&sizes[..], &["--threads", threads, "-o", place, "-q"]].concat()));
     }
     compare(&folder.path().join("one"), &folder.path().join("two"));
 }
@@ -149,7 +148,7 @@ fn a_signal_ends_a_run_with_a_checkpoint_and_a_longer_budget_continues_it() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = folder.path();
     let child = command(at, &small_run(&["--updates", "1000000", "-o", "run"]))
-        .stdout(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("starts");
@@ -161,7 +160,7 @@ fn a_signal_ends_a_run_with_a_checkpoint_and_a_longer_budget_continues_it() {
     let signalled = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
     assert!(signalled.expect("kill is there").success());
     let output = child.wait_with_output().expect("ended");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.contains("synfire resume run"), "{:?} {said}", output.status);
     let manifest = std::fs::read_to_string(at.join("run/manifest.json")).expect("a manifest");
     assert!(manifest.contains("\"interrupted\""), "{manifest}");

@@ -181,6 +181,40 @@ pub struct UpdateRecord {
     pub accuracy: Option<f64>,
 }
 
+/// Sums over the updates since the last evaluation, for the means in the metrics.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tally {
+    /// Updates counted.
+    pub updates: u64,
+    /// Sum of their losses.
+    pub loss: f64,
+    /// Sum of their fractions of correct answers, where there is right and wrong.
+    pub accuracy: Option<f64>,
+    /// Sum of their gradient norms, for rules that have one.
+    pub gradient_norm: Option<f64>,
+}
+
+impl Tally {
+    /// Count an update.
+    pub fn add(&mut self, loss: f64, accuracy: Option<f64>, gradient_norm: Option<f64>) {
+        let add = |sum: &mut Option<f64>, value: Option<f64>| {
+            if let Some(value) = value {
+                *sum = Some(sum.unwrap_or(0.0) + value);
+            }
+        };
+        self.updates += 1;
+        self.loss += loss;
+        add(&mut self.accuracy, accuracy);
+        add(&mut self.gradient_norm, gradient_norm);
+    }
+
+    /// The mean that belongs to a sum.
+    pub fn mean(&self, sum: f64) -> f64 {
+        sum / self.updates.max(1) as f64
+    }
+}
+
 /// A lesson and when it began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LessonRecord {
@@ -203,6 +237,8 @@ pub struct History {
     pub evaluations: Vec<Evaluation>,
     /// The last updates, as many as the curriculum asks for.
     pub recent: VecDeque<UpdateRecord>,
+    /// Sums over the updates since the last evaluation.
+    pub tally: Tally,
 }
 
 impl History {

@@ -46,11 +46,12 @@ pub(crate) fn inherit(given: &mut Value, defaults: &Value) {
     for (key, value) in given {
         let Some(default @ Value::Object(table)) = defaults.get(key) else { continue };
         inherit(value, default);
-        if let (Value::Object(fields), true) = (value, table.contains_key("type")) {
-            if !fields.contains_key("type") {
-                let own = std::mem::replace(fields, table.clone());
-                fields.extend(own);
-            }
+        if let Value::Object(fields) = value
+            && table.contains_key("type")
+            && !fields.contains_key("type")
+        {
+            let own = std::mem::replace(fields, table.clone());
+            fields.extend(own);
         }
     }
 }

@@ -197,7 +197,7 @@ impl<'a> Trainer<'a> {
         }
         let record = UpdateRecord { update, loss: report.loss, accuracy: report.accuracy };
         self.observer.update(self.member, &record);
-        self.log.update(&record, report.gradient_norm);
+        self.history.tally.add(report.loss, report.accuracy, report.gradient_norm);
         let memory = self.parts.curriculum.memory();
         if memory > 0 {
             if self.history.recent.len() == memory {
@@ -237,7 +237,8 @@ impl<'a> Trainer<'a> {
         let evaluation = self.judge()?;
         let lesson = self.history.lesson().cloned().unwrap_or_default();
         self.observer.evaluation(self.member, &evaluation, &lesson);
-        self.log.evaluation(&evaluation, &lesson)?;
+        let tally = std::mem::take(&mut self.history.tally);
+        self.log.evaluation(&evaluation, &lesson, &tally)?;
         self.history.evaluations.push(evaluation);
         Ok(())
     }

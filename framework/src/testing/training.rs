@@ -22,7 +22,11 @@ pub fn small<T: Slot + ?Sized>(registry: &Registry, name: &str) -> Spec<T> {
             options.insert(option.into(), value);
         }
     };
-    put("hidden", 8.into());
+    for (option, size) in [("hidden", 8), ("steps", 2000), ("burn_in", 20), ("draws", 2), ("count", 2)] {
+        if schema["properties"][option]["type"] == "integer" {
+            put(option, size.into());
+        }
+    }
     Spec::with(name, &options.into())
 }
 

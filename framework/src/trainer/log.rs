@@ -1,7 +1,7 @@
 //! The metrics of a member: one JSON line an evaluation, and the same as TensorBoard events.
 
 use crate::Result;
-use crate::curriculum::{Evaluation, Lesson, UpdateRecord};
+use crate::curriculum::{Evaluation, Lesson, Tally};
 use crate::run::RunDir;
 use crate::storage::JsonLines;
 use crate::storage::float::to_value;
@@ -15,10 +15,6 @@ pub(super) struct Log {
     events: EventWriter,
     began: Instant,
     before: f64,
-    updates: u64,
-    loss: f64,
-    accuracy: Option<f64>,
-    norm: Option<f64>,
 }
 
 impl Log {
@@ -29,25 +25,12 @@ impl Log {
         let before = dir.metrics()?.last().and_then(|line| line["seconds"].as_f64()).unwrap_or(0.0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
         let events = EventWriter::create(dir.path(), now)?;
-        Ok(Self { lines, events, began: Instant::now(), before, updates: 0, loss: 0.0, accuracy: None, norm: None })
-    }
-
-    /// Take an update into the means since the last evaluation.
-    pub fn update(&mut self, record: &UpdateRecord, norm: Option<f64>) {
-        let add = |sum: &mut Option<f64>, value: Option<f64>| {
-            if let Some(value) = value {
-                *sum = Some(sum.unwrap_or(0.0) + value);
-            }
-        };
-        self.updates += 1;
-        self.loss += record.loss;
-        add(&mut self.accuracy, record.accuracy);
-        add(&mut self.norm, norm);
+        Ok(Self { lines, events, began: Instant::now(), before })
     }
 
     /// Write an evaluation.
-    pub fn evaluation(&mut self, evaluation: &Evaluation, lesson: &Lesson) -> Result<()> {
-        let mean = |sum: f64| sum / self.updates.max(1) as f64;
+    pub fn evaluation(&mut self, evaluation: &Evaluation, lesson: &Lesson, tally: &Tally) -> Result<()> {
+        let mean = |sum: f64| tally.mean(sum);
         let mut line = Map::new();
         let mut put = |name: &str, value: Option<f64>| {
             if let Some(value) = value {
@@ -56,9 +39,9 @@ impl Log {
         };
         put("loss", Some(evaluation.loss));
         put("accuracy", evaluation.accuracy);
-        put("training_loss", Some(mean(self.loss)));
-        put("training_accuracy", self.accuracy.map(mean));
-        put("gradient_norm", self.norm.map(mean));
+        put("training_loss", Some(mean(tally.loss)));
+        put("training_accuracy", tally.accuracy.map(mean));
+        put("gradient_norm", tally.gradient_norm.map(mean));
         for (name, value) in &lesson.schedule {
             put(name, Some(*value));
         }
@@ -89,7 +72,6 @@ impl Log {
         whole.insert("heads".into(), heads.into());
         whole.insert("seconds".into(), to_value(self.before + self.began.elapsed().as_secs_f64()));
         self.lines.append(&whole)?;
-        (self.updates, self.loss, self.accuracy, self.norm) = (0, 0.0, None, None);
         Ok(())
     }
 

@@ -55,6 +55,12 @@ impl<'a> Plan<'a> {
                 let (values, repeat) = symbols(run, lesson, stream)?;
                 Source::Bits { values, repeat, rate }
             }
+            Input::Auto => match symbols(run, lesson, stream) {
+                Ok((values, repeat)) => Source::Bits { values, repeat, rate },
+                // The task's input is no stream of two values.
+                Err(Error::Config(_)) => Source::Task,
+                Err(error) => return Err(error),
+            },
             Input::Task => Source::Task,
             Input::Silence => Source::Silence,
         };

@@ -26,7 +26,7 @@ use synfire::analysis::Scope;
 use synfire::storage::array::Array;
 use synfire::subject::{At, RunView};
 use synfire::tch::Kind;
-use synfire::{Analysis, Component, Error, Findings, Problems, Registry, Result, Subject};
+use synfire::{Analysis, Component, Error, Findings, Problems, Properties, Property, Registry, Result, Subject};
 
 /// Timescales of units in the running network, from the autocorrelation of their activity.
 ///
@@ -114,6 +114,10 @@ impl Analysis for Timescales {
         if let Rate::Fixed(rate) = self.rate {
             problems.require((0.0..=1.0).contains(&rate), "rate", rate, "from 0 to 1");
         }
+    }
+
+    fn needs(&self, _: &Registry) -> Properties {
+        (self.input != Input::Silence).then_some(Property::OpenLoop).into_iter().collect()
     }
 
     fn scope(&self) -> Scope {

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Input {
-    /// Independent random values of the two that the task's only input channel takes.
+    /// Bits where the task has one input channel of two values, else the task's own trials.
     #[default]
+    Auto,
+    /// Independent random values of the two that the task's only input channel takes.
     Bits,
     /// Trials of the task, one after the other without a pause or a new initial state.
     Task,
