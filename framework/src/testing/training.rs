@@ -22,10 +22,12 @@ pub fn small<T: Slot + ?Sized>(registry: &Registry, name: &str) -> Spec<T> {
             options.insert(option.into(), value);
         }
     };
-    for (option, size) in [("hidden", 8), ("steps", 2000), ("burn_in", 20), ("draws", 2), ("count", 2)] {
-        if schema["properties"][option]["type"] == "integer" {
-            put(option, size.into());
-        }
+    let sizes: &[(&str, u64)] = match T::KIND {
+        Kind::Analysis => &[("steps", 2000), ("burn_in", 20), ("draws", 2)],
+        _ => &[("hidden", 8)],
+    };
+    for (option, size) in sizes {
+        put(option, (*size).into());
     }
     Spec::with(name, &options.into())
 }
