@@ -44,13 +44,14 @@ impl RunDir {
         }
         std::fs::create_dir_all(&path).map_err(Error::io(&path))?;
         let run = Self { path };
-        run.write_experiment(experiment)?;
         if experiment.members > 1 {
             for member in 0..experiment.members {
                 let folder = run.member_path(member);
                 std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
             }
         }
+        // Last: a folder with an experiment can be resumed.
+        run.write_experiment(experiment)?;
         Ok(run)
     }
 
