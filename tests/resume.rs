@@ -54,9 +54,19 @@ fn bytes(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn compare(expected: &Path, found: &Path) {
     let (expected, found) = (bytes(expected), bytes(found));
     assert_eq!(expected.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
-    for (name, bytes) in &expected {
-        assert!(found[name] == *bytes, "{} differs", name.display());
-    }
+    let differing: Vec<_> = expected.iter().filter(|(name, bytes)| found[*name] != **bytes).collect();
+    // All of them, and what is in those that are text: the checksums alone would not say where to look.
+    let text = |name: &Path, bytes: &[u8]| match name.extension() {
+        Some(extension) if extension != "safetensors" => String::from_utf8_lossy(bytes).into_owned(),
+        _ => format!("{} bytes", bytes.len()),
+    };
+    let told: Vec<String> = differing
+        .iter()
+        .map(|(name, bytes)| {
+            format!("{}\n{}\nis now\n{}", name.display(), text(name, bytes), text(name, &found[*name]))
+        })
+        .collect();
+    assert!(told.is_empty(), "these differ:\n{}", told.join("\n"));
 }
 
 /// Kill the program at `kills` moments spread over its work, resuming each time, then let it end.

@@ -92,12 +92,6 @@ impl Network {
         self.readout.heads.len() != before
     }
 
-    /// The same network with other parameters (perturbed, ablated, on another device). Equations are shared by name, so the
-    /// caller builds them anew: see [`crate::Experiment::network`].
-    pub fn with_parameters(dynamics: Box<dyn Dynamics>, parameters: Tensors, readout: Readout) -> Self {
-        Self { parameters, dynamics, readout }
-    }
-
     /// Names of all parameters.
     pub fn names(&self) -> Vec<String> {
         self.parameters.names().map(str::to_string).collect()

@@ -297,9 +297,14 @@ pub(super) fn play_online(shared: &Shared, block: Block, hook: &mut dyn StepHook
     let mut state = shared.initial_state(&prepared, &block)?;
     let heads = shared.heads(&block.trials);
     let inputs = block.trials.inputs.unbind(0);
-    let projected = shared.drive(&prepared, &block.trials.inputs, block.first, 0)?.unbind(0);
+    let driven = shared.drive(&prepared, &block.trials.inputs, block.first, 0)?;
+    // Where input weights may change, the input is projected step by step, and the noise of the whole trial is kept apart.
+    let noise = match hook.changes_dynamics() {
+        true => Some((&driven - shared.dynamics.project(&prepared, &block.trials.inputs)?).unbind(0)),
+        false => None,
+    };
+    let projected = driven.unbind(0);
     let mut parameters = block.parameters;
-    let changes = hook.changes_dynamics();
     let (mut rates_over_time, mut outputs_over_time) = (Vec::new(), Vec::new());
     let fed_back = shared.readout.feedback;
     // What was said is fed back, also where the hook has changed the head since.
@@ -314,14 +319,13 @@ pub(super) fn play_online(shared: &Shared, block: Block, hook: &mut dyn StepHook
             (Some(a), Some(b)) => Some(a + b),
             (a, b) => a.or(b),
         };
-        // Changed weights act from the next step on; the input is then projected step by step, so the noise drawn for the whole
-        // trial is kept as the difference.
-        let step_input = if changes {
-            let fresh = shared.dynamics.project(&prepared, &input.unsqueeze(0))?.squeeze_dim(0);
-            prepared = shared.dynamics.prepare(&parameters, shared.setting)?;
-            &projected[t] - fresh + shared.dynamics.project(&prepared, &input.unsqueeze(0))?.squeeze_dim(0)
-        } else {
-            projected[t].shallow_clone()
+        // Changed weights act from the next step on.
+        let step_input = match &noise {
+            Some(noise) => {
+                prepared = shared.dynamics.prepare(&parameters, shared.setting)?;
+                &noise[t] + shared.dynamics.project(&prepared, &input.unsqueeze(0))?.squeeze_dim(0)
+            }
+            None => projected[t].shallow_clone(),
         };
         state = shared.dynamics.step(&clock, &prepared, &state, &step_input, drive.as_ref())?;
         let rates = shared.dynamics.rates(&state)?;
