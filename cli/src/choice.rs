@@ -2,16 +2,16 @@
 
 use clap::Args;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use synfire::experiment::{Layers, flag_value, to_toml};
 use synfire::{Error, Experiment, Format, Problem, Registry, Result, Spec};
 
 /// An experiment as chosen on the command line.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Choice {
-    /// Experiment file, or the directory of an earlier run; without it, everything starts from defaults
+    /// Experiment file, or the directory of an earlier run; further files are laid over it. Without, everything starts from defaults
     #[arg(value_name = "EXPERIMENT.toml")]
-    pub experiment: Option<PathBuf>,
+    pub experiment: Vec<PathBuf>,
     /// What the network is asked to do
     #[arg(short, long, value_name = "NAME", help_heading = "Parts")]
     pub task: Option<String>,
@@ -57,11 +57,7 @@ impl Choice {
     /// # Errors
     /// [`Error::Config`] with everything that is wrong with flags, fields and the combination of parts.
     pub fn resolved(&self, registry: &Registry) -> Result<Experiment> {
-        let layers = match &self.experiment {
-            Some(path) => read(path)?,
-            None => Layers::new(),
-        };
-        self.resolved_over(layers, registry)
+        self.resolved_over(read(&self.experiment)?, registry)
     }
 
     /// The same when `layers` are what names and flags are put upon.
@@ -75,7 +71,7 @@ impl Choice {
         }
         match experiment {
             Some(experiment) if problems.is_empty() => experiment.resolve(registry),
-            _ => Err(in_file(Error::Config(problems), self.experiment.as_deref())),
+            _ => Err(in_file(Error::Config(problems), &self.experiment)),
         }
     }
 
@@ -84,13 +80,9 @@ impl Choice {
     /// # Errors
     /// [`Error::Config`] with every flag and field that is wrong.
     pub fn experiment(&self) -> Result<Experiment> {
-        let layers = match &self.experiment {
-            Some(path) => read(path)?,
-            None => Layers::new(),
-        };
-        match self.over(layers) {
+        match self.over(read(&self.experiment)?) {
             (Some(experiment), problems) if problems.is_empty() => Ok(experiment),
-            (_, problems) => Err(in_file(Error::Config(problems), self.experiment.as_deref())),
+            (_, problems) => Err(in_file(Error::Config(problems), &self.experiment)),
         }
     }
 
@@ -115,7 +107,7 @@ impl Choice {
         }
         let (mut experiment, wrong) = layers.what_fits();
         problems.extend(wrong);
-        let stem = self.experiment.as_ref().and_then(|path| path.file_stem());
+        let stem = self.experiment.first().and_then(|path| path.file_stem());
         if let (Some(experiment), Some(stem)) = (&mut experiment, stem)
             && experiment.name.is_empty()
         {
@@ -209,27 +201,20 @@ fn contradictions(assignments: &[Assignment], problems: &mut Vec<Problem>) {
     }
 }
 
-fn read(path: &Path) -> Result<Layers> {
-    let file = if path.is_dir() { path.join("experiment.toml") } else { path.to_path_buf() };
-    let name = path.display().to_string();
-    let text = std::fs::read(&file).map_err(|error| {
-        let remedy = "`synfire init -o FILE` writes an experiment file to start from";
-        Error::config(&name, format_args!("cannot be read: {error}"), remedy)
-    })?;
-    let text = String::from_utf8(text).map_err(|_| Error::config(&name, "is not text", "give a TOML file"))?;
-    Layers::from_toml(&text).map_err(|error| in_file(error, Some(path)))
+/// The files, each laid over those before it.
+fn read(paths: &[PathBuf]) -> Result<Layers> {
+    let mut layers = Layers::new();
+    for path in paths {
+        layers.lay(Layers::read(path)?);
+    }
+    Ok(layers)
 }
 
 /// Problems without a path of their own are the file's.
-fn in_file(error: Error, path: Option<&Path>) -> Error {
-    match (error, path) {
-        (Error::Config(mut problems), Some(path)) => {
-            for problem in problems.iter_mut().filter(|problem| problem.path.is_empty()) {
-                problem.path = path.display().to_string();
-            }
-            Error::Config(problems)
-        }
-        (error, _) => error,
+fn in_file(error: Error, paths: &[PathBuf]) -> Error {
+    match paths {
+        [only] => error.in_file(only),
+        _ => error,
     }
 }
 
@@ -248,7 +233,7 @@ mod tests {
         let file = folder.join("mine.toml");
         std::fs::write(&file, "seed = 3\nmembers = 2\n[cell]\ntype = \"lstm\"\nhidden = 7\n").unwrap();
         let choice = Choice {
-            experiment: Some(file.clone()),
+            experiment: vec![file.clone()],
             cell: Some("gru".into()),
             set: vec!["cell.hidden=9".into(), "training.fast=false".into()],
             seed: Some(5),
@@ -262,7 +247,7 @@ mod tests {
         assert!(!experiment.training.fast);
         assert_eq!(experiment.analysis.len(), 1);
         std::fs::write(&file, "seed = = 3").unwrap();
-        let text = problems(&Choice { experiment: Some(file), ..Choice::default() });
+        let text = problems(&Choice { experiment: vec![file], ..Choice::default() });
         assert!(text.contains("mine.toml the file is not valid TOML"), "{text}");
         std::fs::remove_dir_all(folder).unwrap();
     }

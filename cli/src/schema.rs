@@ -1,6 +1,7 @@
 //! The schemas of components, put together and put into words.
 
 use serde_json::{Map, Value, json};
+use synfire::experiment::EXTENDS;
 use synfire::{Component, Experiment, Kind, Registry, schemars};
 
 const DEFINITIONS: &str = "$defs";
@@ -26,6 +27,10 @@ pub fn of_experiments(registry: &Registry) -> Value {
         own.extend(definitions);
     }
     root["title"] = "synfire experiment".into();
+    root["properties"][EXTENDS] = json!({
+        "description": "Files that this one is laid over, by their paths from its own folder.",
+        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+    });
     root
 }
 

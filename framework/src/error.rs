@@ -143,6 +143,19 @@ impl Error {
         }
     }
 
+    /// The same error with configuration problems that have no path of their own put down to a file.
+    pub fn in_file(self, path: &std::path::Path) -> Self {
+        match self {
+            Self::Config(mut problems) => {
+                for problem in problems.iter_mut().filter(|problem| problem.path.is_empty()) {
+                    problem.path = path.display().to_string();
+                }
+                Self::Config(problems)
+            }
+            other => other,
+        }
+    }
+
     /// The same error as configuration problems under `path`, so that many can be shown at once.
     pub fn into_problems(self, path: &str) -> Vec<Problem> {
         match self {

@@ -56,7 +56,7 @@ pub fn execute(args: &Args, program: &Program) -> Result<Answer> {
 /// The parts of a run, analyses made later included, or of an experiment file.
 fn used(path: &PathBuf, program: &Program) -> Result<Vec<Part>> {
     if !path.is_dir() {
-        let choice = Choice { experiment: Some(path.clone()), ..Choice::default() };
+        let choice = Choice { experiment: vec![path.clone()], ..Choice::default() };
         return choice.experiment()?.components(&program.registry);
     }
     let run = RunDir::open(path)?;

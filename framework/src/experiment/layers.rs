@@ -3,6 +3,10 @@
 use super::Experiment;
 use crate::{Error, Problem, Result};
 use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// Key of an experiment file that names the files it is laid over, by paths from its own folder.
+pub const EXTENDS: &str = "extends";
 
 /// An experiment in the making: a tree of values to which a file and flags are applied in turn.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +29,53 @@ impl Layers {
             Ok(Value::Object(map)) => Ok(Self(map)),
             _ => Err(Error::config("", "the file is not a table", "")),
         }
+    }
+
+    /// Start from an experiment file, or the directory of an earlier run. A file may be laid over others:
+    /// `extends = "other.toml"`, or a list of them.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the file that cannot be read, is not TOML, or leads back to itself.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::read_below(path, &mut Vec::new())
+    }
+
+    fn read_below(path: &Path, above: &mut Vec<PathBuf>) -> Result<Self> {
+        let name = path.display();
+        let refuse = |problem: &dyn std::fmt::Display, remedy: &str| Error::config(&name.to_string(), problem, remedy);
+        let file = if path.is_dir() { path.join("experiment.toml") } else { path.to_path_buf() };
+        let bytes = std::fs::read(&file).map_err(|error| {
+            let remedy = "`synfire init -o FILE` writes an experiment file to start from";
+            refuse(&format_args!("cannot be read: {error}"), remedy)
+        })?;
+        let place = file.canonicalize().unwrap_or_else(|_| file.clone());
+        if above.contains(&place) {
+            return Err(refuse(&"extends itself", "take the circle out of its extends"));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| refuse(&"is not text", "give a TOML file"))?;
+        let mut own = Self::from_toml(&text).map_err(|error| error.in_file(path))?;
+        let bases = match own.0.remove(EXTENDS) {
+            None => return Ok(own),
+            Some(Value::String(base)) => vec![base],
+            Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
+                list.iter().filter_map(|base| base.as_str().map(str::to_string)).collect()
+            }
+            Some(_) => return Err(refuse(&"has an extends that is no file name", "write extends = \"other.toml\"")),
+        };
+        above.push(place);
+        let mut all = Self::new();
+        for base in bases {
+            all.lay(Self::read_below(&file.parent().unwrap_or(Path::new("")).join(base), above)?);
+        }
+        above.pop();
+        all.lay(own);
+        Ok(all)
+    }
+
+    /// Lay another tree over this one: what it sets wins. A component of another type drops the options of the one before; lists
+    /// are replaced as wholes.
+    pub fn lay(&mut self, upper: Self) {
+        lay(&mut self.0, upper.0);
     }
 
     /// Choose a component by name. Another name than the one set so far drops the options that were meant for that one.
@@ -133,6 +184,19 @@ impl Layers {
     }
 }
 
+fn lay(lower: &mut Map<String, Value>, upper: Map<String, Value>) {
+    let other = upper.get("type").is_some_and(|name| lower.get("type") != Some(name));
+    if other {
+        lower.clear();
+    }
+    for (key, value) in upper {
+        match (lower.get_mut(&key), value) {
+            (Some(Value::Object(below)), Value::Object(above)) => lay(below, above),
+            (_, value) => drop(lower.insert(key, value)),
+        }
+    }
+}
+
 fn step<'a>(at: &'a mut Value, key: &str) -> Option<&'a mut Value> {
     match at {
         Value::Object(table) => table.get_mut(key),
@@ -183,6 +247,35 @@ mod tests {
         assert_eq!((experiment.seed, experiment.cell.options()["hidden"].as_u64()), (3, Some(9)));
         layers.component("cell", "gru");
         assert_eq!(layers.experiment().expect("valid").cell.options().as_object().map(Map::len), Some(0));
+    }
+
+    #[test]
+    fn a_file_is_laid_over_those_it_extends() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("writable");
+        let read = |name: &str| Layers::read(&folder.path().join(name));
+        write("base.toml", "seed = 3\n[cell]\ntype = \"lstm\"\nhidden = 7\n[training]\nbatch = 9\nupdates = 50\n");
+        write("wide.toml", "extends = \"base.toml\"\n[cell]\nhidden = 70\n[training]\nbatch = 10\n");
+        write("other.toml", "extends = [\"base.toml\", \"wide.toml\"]\nseed = 4\n[cell]\ntype = \"gru\"\n");
+        let wide = read("wide.toml").expect("reads").experiment().expect("valid");
+        assert_eq!((wide.cell.name.as_str(), wide.cell.options()["hidden"].as_u64()), ("lstm", Some(70)));
+        assert_eq!((wide.seed, wide.training.batch, wide.training.updates), (3, 10, 50));
+        let other = read("other.toml").expect("reads").experiment().expect("valid");
+        assert_eq!((other.cell.name.as_str(), other.seed, other.training.batch), ("gru", 4, 10));
+        assert_eq!(other.cell.options().as_object().map(Map::len), Some(0), "options of the LSTM are dropped");
+
+        write("circle.toml", "extends = \"back.toml\"");
+        write("back.toml", "extends = \"circle.toml\"");
+        write("astray.toml", "extends = \"nowhere.toml\"");
+        write("number.toml", "extends = 3");
+        for (name, part) in [
+            ("circle.toml", "extends itself"),
+            ("astray.toml", "nowhere.toml cannot be read"),
+            ("number.toml", "no file name"),
+        ] {
+            let message = read(name).expect_err("refused").to_string();
+            assert!(message.contains(part), "{message}");
+        }
     }
 
     #[test]

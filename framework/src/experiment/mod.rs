@@ -3,7 +3,7 @@
 mod layers;
 mod training;
 
-pub use layers::{Layers, flag_value, to_toml};
+pub use layers::{EXTENDS, Layers, flag_value, to_toml};
 pub use training::{Precision, Training};
 
 use crate::cell::{BuildContext, Mode, Setting};

@@ -1,25 +1,53 @@
 //! The experiment files of the crate: each names parts that exist and fit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use synfire::Registry;
 use synfire::experiment::Layers;
 use synfire_essentials as _;
 use synfire_timescales as _;
 
+/// The TOML files of a folder, by name.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{}", folder.display());
+    files
+}
+
 #[test]
-fn every_experiment_would_run() {
+fn every_experiment_would_run_at_every_scale() {
     let registry = Registry::linked().unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let experiment = Layers::from_toml(&text).and_then(|layers| layers.experiment()).unwrap();
-        let problems = experiment.check(&registry);
-        assert!(problems.is_empty(), "{}: {problems:?}", path.display());
-        assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(&experiment.name[..]));
-        names.push(experiment.name);
+    let scales = files(&folder.join("scales"));
+    let names: Vec<&str> = scales.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["paper", "quick", "smoke"]);
+    for path in files(&folder) {
+        let alone = Layers::read(&path).unwrap();
+        let name = alone.experiment().unwrap().name;
+        assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(&name[..]));
+        for scale in [None].into_iter().chain(scales.iter().map(Some)) {
+            let mut layers = alone.clone();
+            if let Some(scale) = scale {
+                layers.lay(Layers::read(scale).unwrap());
+            }
+            let experiment = layers.experiment().unwrap();
+            let problems = experiment.check(&registry);
+            assert!(problems.is_empty(), "{} at {scale:?}: {problems:?}", path.display());
+            assert_eq!(experiment.name, name, "a scale is not an experiment");
+        }
     }
-    names.sort();
-    assert_eq!(names, ["cumulative-parity", "demo", "single-dms", "single-parity"]);
+}
+
+#[test]
+fn variations_differ_from_the_published_setting_in_what_they_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let read = |name: &str| Layers::read(&folder.join(format!("{name}.toml"))).unwrap().experiment().unwrap();
+    let (single, fixed) = (read("single-parity"), read("single-parity-fixed"));
+    assert_eq!(fixed.cell.options()["time_constants"]["trainable"], false);
+    assert_eq!(single.cell.options()["time_constants"]["trainable"], true);
+    assert_eq!((fixed.rule.options(), fixed.training.clone()), (single.rule.options(), single.training.clone()));
+    assert_eq!(read("cumulative-dms").task.name, "delayed-match");
+    assert_eq!(read("cumulative-parity-modified").cell.options()["placement"], "drive");
+    assert_eq!(read("sliding-parity-by-level").curriculum.options()["forget_heads"], 5);
 }

@@ -19,12 +19,13 @@ pub enum HeadBinding {
 
 /// Train a window of levels at once, each with a head: the window slides to harder levels when the present ones are solved.
 ///
-/// The window begins with `max(init_heads, forget_heads)` levels. At each success the `forget_heads` easiest leave it and as many
-/// harder ones enter. The levels are solved when both the mean accuracy over heads and the accuracy of the hardest level are above
+/// The window begins with `max(init_heads, forget_heads)` levels. At each success the `forget_heads` easiest leave it and
+/// `add_heads` harder ones enter; left out, as many as leave. The levels are solved when both the mean accuracy over heads and the accuracy of the hardest level are above
 /// `threshold`.
 ///
 /// Source: Khajehabdollahi, Zeraati, Giannakakis, Schäfer, Martius & Levina 2024, "Emergent mechanisms for long timescales depend
 /// on training curriculum and affect performance in memory tasks", ICLR, arXiv:2309.12927 (multi-head sliding curriculum).
+/// Differs: the published code takes a number of heads to add and ignores it, as does `add_heads` left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SlidingWindow {
@@ -40,9 +41,14 @@ pub struct SlidingWindow {
     /// Levels of the window; at least `forget_heads` are taken.
     #[schemars(range(min = 1))]
     pub init_heads: usize,
-    /// Levels by which the window slides.
+    /// Levels that leave the window at each success.
     #[schemars(range(min = 1))]
     pub forget_heads: usize,
+    /// Levels that enter it at each success; left out, as many as leave, so that its width stays. More widen it, fewer narrow it
+    /// down to one.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub add_heads: Option<usize>,
     /// Which head answers a level: `position` as published, or `level`.
     pub head_binding: HeadBinding,
 }
@@ -55,6 +61,7 @@ impl Default for SlidingWindow {
             last_level: None,
             init_heads: 10,
             forget_heads: 5,
+            add_heads: None,
             head_binding: HeadBinding::Position,
         }
     }
@@ -64,20 +71,26 @@ impl SlidingWindow {
     fn width(&self) -> usize {
         self.init_heads.max(self.forget_heads)
     }
+
+    fn added(&self) -> usize {
+        self.add_heads.unwrap_or(self.forget_heads)
+    }
 }
 
 #[typetag::serde(name = "sliding-window")]
 impl Curriculum for SlidingWindow {
     fn check(&self, _: &Registry, problems: &mut Problems) {
         advance::check(self.threshold, self.first_level, self.last_level, problems);
-        for (field, value) in [("init_heads", self.init_heads), ("forget_heads", self.forget_heads)] {
+        let counts =
+            [("init_heads", self.init_heads), ("forget_heads", self.forget_heads), ("add_heads", self.added())];
+        for (field, value) in counts {
             problems.require((1..=1 << 16).contains(&value), field, value, "from 1 to 65536");
         }
     }
 
     fn needs(&self, _: &Registry) -> Properties {
         let mut needs = Properties::from([Property::Accuracy, Property::Difficulty]);
-        if self.width() > 1 {
+        if self.width().max(self.added()) > 1 {
             needs.insert(Property::SeveralHeads);
         }
         needs
@@ -99,8 +112,11 @@ impl Curriculum for SlidingWindow {
         let begin = || window(ladder.first, 1 + ladder.room(ladder.first, self.width() - 1));
         let advance = |levels: &[Level]| {
             let (easiest, hardest) = (levels.first()?.level, levels.last()?.level);
-            let shift = ladder.room(hardest, self.forget_heads);
-            (shift > 0).then(|| window(easiest + shift, levels.len()))
+            let entering = ladder.room(hardest, self.added());
+            // Where the last level cuts the entering ones short, as many fewer leave; the hardest always stays.
+            let leaving = self.forget_heads.saturating_sub(self.added() - entering);
+            let leaving = leaving.min(levels.len() + entering - 1);
+            (entering > 0).then(|| window(easiest + leaving, levels.len() + entering - leaving))
         };
         Ok(ladder.next(history, task, self.threshold, begin, advance))
     }
@@ -136,6 +152,29 @@ mod tests {
         assert_eq!(levels(&training.ask()), [(2, 0), (3, 1)], "the window holds what it forgets at once");
         assert_eq!(training.after(0.99), [(4, 2), (5, 3)]);
         assert_eq!(training.after(0.99), [(6, 4), (7, 5)]);
+    }
+
+    #[test]
+    fn more_or_fewer_may_enter_than_leave() {
+        let window = |init_heads, forget_heads, add_heads| {
+            let curriculum = SlidingWindow {
+                init_heads,
+                forget_heads,
+                add_heads: Some(add_heads),
+                last_level: Some(9),
+                head_binding: HeadBinding::Level,
+                ..SlidingWindow::default()
+            };
+            let mut training = Training::new(&curriculum);
+            let first = levels(&training.ask());
+            std::iter::once(first)
+                .chain((0..3).map(|_| training.after(0.99)))
+                .map(|l| l.iter().map(|(level, _)| *level).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(window(2, 1, 2), [vec![2, 3], vec![3, 4, 5], vec![4, 5, 6, 7], vec![5, 6, 7, 8, 9]]);
+        assert_eq!(window(3, 2, 1), [vec![2, 3, 4], vec![4, 5], vec![6], vec![7]]);
+        assert_eq!(window(4, 1, 3), [vec![2, 3, 4, 5], vec![3, 4, 5, 6, 7, 8], vec![3, 4, 5, 6, 7, 8, 9], vec![]]);
     }
 
     #[test]
