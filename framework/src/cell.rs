@@ -71,6 +71,8 @@ pub struct Setting {
     pub mode: Mode,
     /// Duration of a step, where the task has times in ms (the lesson may coarsen it).
     pub dt_ms: Option<f64>,
+    /// Steps in which the trials being played show each symbol; the rollout takes it from [`crate::Trials::substeps`].
+    pub substeps: Option<usize>,
     /// Numbers that the curriculum schedules, for example `theta`.
     pub schedule: BTreeMap<String, f64>,
 }

@@ -1,6 +1,6 @@
 //! What analyses look at: runs, their networks at any checkpoint, and data of other origin.
 
-use crate::cell::{BuildContext, Mode};
+use crate::cell::{BuildContext, Mode, Setting};
 use crate::curriculum::{History, Lesson, Step};
 use crate::evaluate::{Evaluator, Results};
 use crate::experiment::Parts;
@@ -223,6 +223,16 @@ impl<'a> RunView<'a> {
         let mut stream = stream.child("trials");
         let trials = guarded("task", || self.parts.task.trials(lesson, batch, &mut stream))?;
         Ok(trials.to(self.device()?, self.experiment.training.precision.kind()))
+    }
+
+    /// The conditions under which trials of a lesson are played in evaluation, for analyses that look at prepared tensors. Where
+    /// batches differ in the steps of a symbol, they are those of one drawn from `stream`.
+    ///
+    /// # Errors
+    /// When the task refuses the lesson.
+    pub fn setting(&self, lesson: &Lesson, stream: &Stream) -> Result<Setting> {
+        let substeps = self.trials(lesson, 1, stream)?.substeps;
+        Ok(Setting { substeps, ..self.parts.setting(lesson, Mode::Evaluation) })
     }
 
     /// How trials are played in evaluation.

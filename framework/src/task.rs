@@ -193,6 +193,9 @@ pub struct Trials {
     pub answer: Answer,
     /// Named stretches of time; their borders are where skips restart.
     pub periods: Vec<Period>,
+    /// Steps in which each symbol is shown; `None` where steps are not symbols. Cells whose time constants count symbols read it
+    /// from their [`crate::cell::Setting`].
+    pub substeps: Option<usize>,
     /// One column per named factor of the design, one row per trial; for psychometrics and analyses.
     pub conditions: BTreeMap<String, Vec<f64>>,
     /// The rest of the trials, where it depends on the answers.
@@ -218,6 +221,7 @@ impl Trials {
             targets: self.targets.iter().map(|t| t.rows(&rows, axis)).collect(),
             answer: self.answer,
             periods: self.periods.clone(),
+            substeps: self.substeps,
             conditions: self.conditions.iter().map(|(k, v)| (k.clone(), v[rows.clone()].to_vec())).collect(),
             rest: self.rest.as_ref().map(|rest| rest.begin(rows)),
         }

@@ -261,9 +261,11 @@ impl Parts {
         Ok(network)
     }
 
-    /// The conditions of a lesson.
+    /// The conditions of a lesson, without what depends on the batch: the rollout adds the steps of a symbol, and
+    /// [`crate::subject::RunView::setting`] has them.
     pub fn setting(&self, lesson: &Lesson, mode: Mode) -> Setting {
-        Setting { mode, dt_ms: lesson.dt_ms.or(self.spec.dt_ms), schedule: lesson.schedule.clone() }
+        let dt_ms = lesson.dt_ms.or(self.spec.dt_ms);
+        Setting { mode, dt_ms, substeps: None, schedule: lesson.schedule.clone() }
     }
 }
 

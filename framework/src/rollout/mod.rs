@@ -27,7 +27,7 @@ pub struct Rollout<'a> {
     pub task: &'a dyn Task,
     /// What is trained at present, for the parameters that may change.
     pub lesson: &'a Lesson,
-    /// The conditions.
+    /// The conditions; the steps of a symbol are those of the trials, whatever it says.
     pub setting: Setting,
     /// Initial states and noise come from here; one stream per update or evaluation batch.
     pub stream: Stream,
@@ -100,7 +100,8 @@ impl Rollout<'_> {
         record: Record,
         initial: Option<&Tensors>,
     ) -> Result<Played> {
-        let shared = self.shared(network, trials);
+        let setting = self.setting_of(trials);
+        let shared = self.shared(network, trials, &setting);
         let blocks = self.blocks(network, trials, initial);
         let played = self.workers.map(blocks, |block| no_grad(|| play::play(&shared, block, record)));
         Played::join(played.into_iter().collect::<Result<Vec<_>>>()?)
@@ -124,7 +125,8 @@ impl Rollout<'_> {
             trials: trials.rows(rows),
             initial: initial.map(Tensors::shallow_clone),
         };
-        let shared = self.shared(network, trials);
+        let setting = self.setting_of(trials);
+        let shared = self.shared(network, trials, &setting);
         let (played, parameters) = no_grad(|| play::play_online(&shared, block, hook))?;
         network.parameters = parameters;
         Ok(played)
@@ -159,18 +161,24 @@ impl Rollout<'_> {
     ) -> Result<Gradient> {
         let mut names = network.trained(self.lesson);
         names.retain(|name| wanted(name));
-        let shared = self.shared(network, trials);
+        let setting = self.setting_of(trials);
+        let shared = self.shared(network, trials, &setting);
         let blocks = self.blocks(network, trials, None);
         let wanted = gradient::Wanted { names: &names, window, cost };
         let parts = self.workers.map(blocks, |block| gradient::gradient(&shared, block, wanted));
         Gradient::sum(parts.into_iter().collect::<Result<Vec<_>>>()?)
     }
 
-    fn shared<'b>(&'b self, network: &'b Network, trials: &Trials) -> Shared<'b> {
+    /// The conditions under which these trials are played.
+    fn setting_of(&self, trials: &Trials) -> Setting {
+        Setting { substeps: trials.substeps, ..self.setting.clone() }
+    }
+
+    fn shared<'b>(&'b self, network: &'b Network, trials: &Trials, setting: &'b Setting) -> Shared<'b> {
         Shared {
             dynamics: &*network.dynamics,
             readout: &network.readout,
-            setting: &self.setting,
+            setting,
             stream: &self.stream,
             task: self.task,
             fast: self.fast,

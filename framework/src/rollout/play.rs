@@ -202,6 +202,7 @@ impl Joined {
             targets,
             answer,
             periods: self.periods,
+            substeps: trials.substeps,
             conditions: trials.conditions.clone(),
             rest: None,
         })
@@ -395,6 +396,7 @@ impl Played {
             targets,
             answer,
             periods: first.trials.periods.clone(),
+            substeps: first.trials.substeps,
             conditions,
             rest: None,
         };

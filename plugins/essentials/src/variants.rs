@@ -47,7 +47,7 @@ impl<'a> Variants<'a> {
         })
     }
 
-    /// The conditions under which variants run.
+    /// The conditions under which variants run, but for the steps of a symbol, which each batch has of its own.
     pub fn setting(&self) -> Setting {
         self.parts.setting(&self.lesson, Mode::Evaluation)
     }

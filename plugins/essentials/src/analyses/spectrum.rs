@@ -5,11 +5,11 @@ use crate::eigen::{self, Complex, departure_from_normality, modulus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::analysis::{Findings, Scope};
-use synfire::cell::Mode;
+use synfire::cell::Setting;
 use synfire::figure::{Axis, Colour, Figure, Line, Panel, Rule, Scatter};
 use synfire::recurrence::{LEAK, RECURRENT};
 use synfire::storage::array::Array;
-use synfire::subject::{At, RunView};
+use synfire::subject::At;
 use synfire::table::Table;
 use synfire::tch::no_grad;
 use synfire::tensors::values_f64;
@@ -81,14 +81,15 @@ impl Analysis for Spectrum {
         let view = subject.run()?;
         let checkpoints = view.checkpoints();
         let last = self.update.or(checkpoints.last().copied()).unwrap_or(0);
+        let setting = view.setting(&view.lesson(), &subject.stream)?;
         let mut all = Vec::new();
         let mut findings = Findings::new();
         if checkpoints.contains(&0) && last != 0 {
-            all.push(self.spectra(view, &view.network(At::Initial)?, "initial", 0)?);
+            all.push(self.spectra(&setting, &view.network(At::Initial)?, "initial", 0)?);
         } else if last != 0 {
             findings.note("the run keeps no checkpoint from before training, so only the trained network is shown");
         }
-        all.push(self.spectra(view, &view.network(choice::at(self.update))?, "trained", last)?);
+        all.push(self.spectra(&setting, &view.network(choice::at(self.update))?, "trained", last)?);
         for spectra in &all {
             let of = |what: &str| if all.len() > 1 { format!("{what}, {}", spectra.name) } else { what.to_string() };
             findings.value(of("spectral radius"), radius(&spectra.weights));
@@ -119,11 +120,10 @@ impl Analysis for Spectrum {
 }
 
 impl Spectrum {
-    fn spectra(&self, view: &RunView, network: &Network, name: &'static str, update: u64) -> Result<Spectra> {
-        let setting = view.parts.setting(&view.lesson(), Mode::Evaluation);
+    fn spectra(&self, setting: &Setting, network: &Network, name: &'static str, update: u64) -> Result<Spectra> {
         let (weights, size, step) = match &self.weight {
             None => {
-                let prepared = no_grad(|| network.dynamics.prepare(&network.parameters, &setting))?;
+                let prepared = no_grad(|| network.dynamics.prepare(&network.parameters, setting))?;
                 let weights = values_f64(prepared.get(RECURRENT)?);
                 let size = network.dynamics.units();
                 let step = one_step(&weights, &values_f64(prepared.get(LEAK)?), size);

@@ -137,7 +137,7 @@ impl Task for FlipFlop {
             answer: Answer::EveryStep,
             periods: vec![Period::new("memory", 0, time)],
             conditions: [("pulses".to_string(), pulses)].into(),
-            rest: None,
+            ..Trials::default()
         })
     }
 }

@@ -141,7 +141,7 @@ impl Task for SineWave {
             answer: Answer::EveryStep,
             periods: vec![Period::new("free", 0, free), Period::new("wave", free, time)],
             conditions: [("frequency_hz".to_string(), hertz)].into(),
-            rest: None,
+            ..Trials::default()
         })
     }
 }

@@ -242,6 +242,7 @@ impl Task for TwoArmedBandit {
             periods,
             conditions: conditions.into(),
             rest: Some(rest),
+            ..Trials::default()
         })
     }
 }
