@@ -29,8 +29,8 @@ fn every_plugin_crate_of_the_workspace_is_linked_and_brings_something() {
 fn the_names_promised_to_users_are_there() {
     let registry = Registry::linked().expect("no duplicates");
     let promised = [
-        (Kind::Task, &["n-parity", "delayed-match", "flip-flop", "sine-wave", "delayed-copy"][..]),
-        (Kind::Cell, &["leaky-rnn", "elman", "lstm", "gru", "skip"]),
+        (Kind::Task, &["n-parity", "delayed-match", "pulsed-parity", "flip-flop", "sine-wave", "delayed-copy"][..]),
+        (Kind::Cell, &["leaky-rnn", "continuous-rnn", "elman", "lstm", "gru", "skip"]),
         (Kind::Curriculum, &["fixed-budget", "threshold", "direct", "single-level", "cumulative", "sliding-window"]),
         (Kind::Rule, &["bptt", "force"]),
         (

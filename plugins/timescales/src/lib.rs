@@ -7,6 +7,7 @@
 //! a time lengthens both, training on all `N` so far lengthens `tau_net` alone.
 //!
 //! - [`tasks`]: parity and delayed match over the last `N` symbols of a random stream.
+//! - [`cells`]: networks in continuous time, played at any number of steps per symbol.
 //! - [`curricula`]: one `N` at a time, all so far, or a sliding window of them.
 //! - [`analyses`]: trained time constants, and timescales of units in the running network.
 //! - [`formats`]: the files that the published networks come in.
@@ -15,6 +16,7 @@
 
 pub mod analyses;
 pub mod autocorrelation;
+pub mod cells;
 pub mod curricula;
 pub mod exponential_fit;
 pub mod formats;

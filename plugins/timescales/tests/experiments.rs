@@ -47,6 +47,15 @@ fn variations_differ_from_the_published_setting_in_what_they_say() {
     assert_eq!(fixed.cell.options()["time_constants"]["trainable"], false);
     assert_eq!(single.cell.options()["time_constants"]["trainable"], true);
     assert_eq!((fixed.rule.options(), fixed.training.clone()), (single.rule.options(), single.training.clone()));
+    let (continuous, both) = (read("continuous-single"), read("continuous-cumulative"));
+    assert_eq!(continuous.cell.name, "continuous-rnn");
+    // Each of the four numbers of steps has the updates of an epoch.
+    assert_eq!(continuous.task.options()["repeat"], serde_json::json!([7, 8, 9, 10]));
+    assert_eq!(continuous.training.updates_per_evaluation, 4 * single.training.updates_per_evaluation);
+    assert_eq!(continuous.training.updates, 4 * single.training.updates);
+    assert_eq!(continuous.rule.options(), single.rule.options());
+    assert_eq!((both.cell.options(), both.training.clone()), (continuous.cell.options(), continuous.training.clone()));
+    assert_eq!(both.curriculum.name, "cumulative");
     assert_eq!(read("cumulative-dms").task.name, "delayed-match");
     assert_eq!(read("cumulative-parity-modified").cell.options()["placement"], "drive");
     assert_eq!(read("sliding-parity-by-level").curriculum.options()["forget_heads"], 5);

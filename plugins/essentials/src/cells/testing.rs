@@ -24,11 +24,13 @@ pub struct Probe {
     pub answer: Answer,
     /// Segments whose input depends on the last answer.
     pub segments: usize,
+    /// What the trials say of their symbols.
+    pub substeps: Option<usize>,
 }
 
 impl Default for Probe {
     fn default() -> Self {
-        Self { time: 7, answer: Answer::EveryStep, segments: 1 }
+        Self { time: 7, answer: Answer::EveryStep, segments: 1, substeps: Some(4) }
     }
 }
 
@@ -36,7 +38,10 @@ impl Probe {
     /// Both ways of answering, open and closed loop.
     pub fn kinds() -> Vec<Self> {
         let answers = [Answer::EveryStep, Answer::FinalStep];
-        answers.into_iter().flat_map(|answer| [1, 3].map(|segments| Self { time: 5, answer, segments })).collect()
+        answers
+            .into_iter()
+            .flat_map(|answer| [1, 3].map(|segments| Self { time: 5, answer, segments, ..Self::default() }))
+            .collect()
     }
 
     fn targets(&self, batch: i64, stream: &mut Stream) -> Vec<Target> {
@@ -79,7 +84,8 @@ impl Task for Probe {
         let rest = (1..self.segments).map(|_| (draw(stream), self.targets(batch, stream))).collect::<Vec<_>>();
         let rest: Option<Box<dyn ClosedLoop>> =
             if rest.is_empty() { None } else { Some(Box::new(Answering { rest, next: 0, answer: self.answer })) };
-        Ok(Trials { inputs, targets, answer: self.answer, rest, ..Trials::default() })
+        let (answer, substeps) = (self.answer, self.substeps);
+        Ok(Trials { inputs, targets, answer, rest, substeps, ..Trials::default() })
     }
 }
 
@@ -225,7 +231,7 @@ pub fn adjoint_is_autograd(cell: &dyn Cell, probe: &Probe, batch: usize, window:
 /// In single precision, a gradient that fades to nothing over the trial is the same as by autograd: what the fast path sets to zero
 /// on the way was too small to show.
 pub fn vanishing_gradient_is_autograd(cell: &dyn Cell) {
-    let probe = Probe { time: 250, answer: Answer::FinalStep, segments: 1 };
+    let probe = Probe { time: 250, answer: Answer::FinalStep, ..Probe::default() };
     let network = network_of_kind(cell, &probe, Kind::Float, 1);
     let gradient = |fast| {
         let bench = Bench { fast, ..Bench::new(&probe) };

@@ -1,6 +1,7 @@
 //! Whether the first and the last of the last `N` symbols are the same.
 
-use super::bit_stream::{Question, Rate, Symbols};
+use super::bit_stream::{Rate, Symbols};
+use super::question::{Question, Repeat};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::task::Answer;
@@ -14,7 +15,8 @@ use synfire::{Component, Lesson, Problems, Registry, Result, Stream, Task, TaskS
 /// classes `[batch]`               1 where symbol `M - N + 1` (counted from 1) is symbol `M`, asked for at the last step
 ///
 /// With `answer = "every-step"` the classes are `[M repeat, batch]`: at the last step of symbol `t` 1 where symbol `t - N + 1` is
-/// symbol `t`, with weight 0 while `t < N` and at the other steps of a symbol. At a rate of one half the classes are balanced.
+/// symbol `t`, with weight 0 while `t < N` or `t <= warm_up` and at the other steps of a symbol. At a rate of one half the classes
+/// are balanced.
 ///
 /// Conditions: `rate` (probability of a 1), `N` (hardest level).
 ///
@@ -27,27 +29,36 @@ pub struct DelayedMatch {
     pub symbols: Symbols,
     /// Probability of a 1: `uniform` draws one for each trial, a number fixes it.
     pub rate: Rate,
-    /// Steps for which each symbol is shown.
-    #[schemars(range(min = 1, max = 65536))]
-    pub repeat: usize,
+    /// Steps for which each symbol is shown, or a list of which each batch draws one; a lesson's schedule of `repeat` comes first.
+    pub repeat: Repeat,
     /// When heads answer: `final-step` or `every-step`.
     pub answer: Answer,
     /// Number of symbols of every trial; left out, it is drawn for each batch.
-    #[schemars(range(min = 2))]
+    #[schemars(range(min = 2, max = 16777216))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
+    /// Symbols at the start after which answers count, for `answer = "every-step"`.
+    #[schemars(range(max = 16777216))]
+    pub warm_up: usize,
 }
 
 impl Default for DelayedMatch {
     fn default() -> Self {
-        Self { symbols: Symbols::ZeroOne, rate: Rate::Fixed(0.5), repeat: 1, answer: Answer::FinalStep, length: None }
+        Self {
+            symbols: Symbols::ZeroOne,
+            rate: Rate::Fixed(0.5),
+            repeat: Repeat::Steps(1),
+            answer: Answer::FinalStep,
+            length: None,
+            warm_up: 0,
+        }
     }
 }
 
 impl DelayedMatch {
     fn question(&self) -> Question {
-        let Self { symbols, rate, repeat, answer, length } = *self;
-        Question { symbols, rate, repeat, answer, length }
+        let Self { symbols, rate, answer, length, warm_up, .. } = *self;
+        Question { symbols, rate, answer, length, warm_up }
     }
 }
 
@@ -55,6 +66,7 @@ impl DelayedMatch {
 impl Task for DelayedMatch {
     fn check(&self, _: &Registry, problems: &mut Problems) {
         self.question().check(problems);
+        self.repeat.check(problems);
     }
 
     fn spec(&self) -> TaskSpec {
@@ -65,7 +77,9 @@ impl Task for DelayedMatch {
         let question = self.question();
         let levels = question.levels(lesson)?;
         let bits = question.draw(&levels, batch, stream);
-        Ok(question.trials(&bits, &levels, |n, seen, trial| bits.at(seen - n)[trial] == bits.at(seen - 1)[trial]))
+        let repeat = self.repeat.draw(lesson, stream)?;
+        Ok(question
+            .trials(&bits, repeat, &levels, |n, seen, trial| bits.at(seen - n)[trial] == bits.at(seen - 1)[trial]))
     }
 }
 

@@ -22,7 +22,7 @@ impl Dynamics for Leaky {
     fn prepare(&self, parameters: &Tensors, setting: &Setting) -> Result<Tensors> {
         let cell = &self.cell;
         let tau = parameters.get(TIME_CONSTANTS)?;
-        let leak = cell.time_constants.leak(tau, cell.integration, setting.dt_ms)?;
+        let leak = cell.time_constants.leak(tau, cell.integration, setting)?;
         let mut prepared = Tensors::from([
             (RECURRENT, recurrent::effective(cell, parameters)?),
             (INPUT_WEIGHT, parameters.get(INPUT_WEIGHT)?.shallow_clone()),

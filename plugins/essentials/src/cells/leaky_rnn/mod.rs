@@ -209,7 +209,7 @@ impl Cell for LeakyRnn {
 
     fn needs(&self, _: &Registry) -> Properties {
         match self.time_constants.unit {
-            Unit::Steps => Properties::new(),
+            Unit::Steps | Unit::Symbols => Properties::new(),
             Unit::Ms => Properties::from([Property::TimesInMs]),
         }
     }

@@ -76,7 +76,7 @@ impl Noise {
         };
         prepared.insert(DEVIATION, deviation);
         if self.kind == NoiseKind::Correlated {
-            let a = cell.time_constants.step(setting.dt_ms)? / self.correlation;
+            let a = cell.time_constants.step(setting)? / self.correlation;
             let (kept, fresh) = match cell.integration {
                 super::Integration::Euler => (1.0 - a, (2.0 * a).sqrt()),
                 super::Integration::Exact => ((-a).exp(), (-(-2.0 * a).exp_m1()).sqrt()),

@@ -3,18 +3,19 @@
 use super::{TIME_CONSTANTS, check_range};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use synfire::tch::Tensor;
+use synfire::cell::Setting;
+use synfire::tch::{Kind, Tensor};
 use synfire::{BuildContext, Error, Problems, Result, Stream};
 
 /// How fast units forget.
 ///
-/// Each starts uniform in `[low, high)`; the default is five steps, the usual dt/tau = 0.2. What acts is `max(tau, least)`, and with
-/// `integration = "euler"` at least one step. The gradient passes that bound where `tau` is not below it, so a time constant that
-/// learning pushes below acts as the bound and stays where it is.
+/// Each starts uniform in `[low, high)`, or that times a factor that gives all the wanted mean; the default is five steps, the usual
+/// dt/tau = 0.2. What acts is `max(tau, least)`, and with `integration = "euler"` at least one step. The gradient passes that bound
+/// where `tau` is not below it, so a time constant that learning pushes below acts as the bound and stays where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TimeConstants {
-    /// What `low`, `high`, `least` and the parameter itself are counted in.
+    /// What `low`, `high`, `mean`, `least` and the parameter itself are counted in.
     pub unit: Unit,
     /// Least value at the start.
     #[schemars(range(min = 0.0))]
@@ -22,11 +23,16 @@ pub struct TimeConstants {
     /// Greatest value at the start; where it is equal to `low`, all start there.
     #[schemars(range(min = 0.0))]
     pub high: f64,
+    /// Mean over units at the start: what was drawn is multiplied by this over its own mean. Left out, it stays as drawn.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
     /// Whether they are learned.
     pub trainable: bool,
     /// Whether all units have the same one.
     pub shared: bool,
-    /// Smallest value that acts, whatever the parameter says.
+    /// Smallest value that acts, whatever the parameter says. With `unit = "symbols"` give 0 for units that may be as fast as a
+    /// step, where a symbol has several.
     #[schemars(range(min = 0.0))]
     pub least: f64,
 }
@@ -40,6 +46,9 @@ pub enum Unit {
     Steps,
     /// Milliseconds: `dt` is the task's, or the lesson's where that is coarser. Needs a task with times in ms.
     Ms,
+    /// Symbols of the task, each shown for `k` steps: `dt = 1/k`, with the `k` of the trials being played; 1 where the steps of a
+    /// task are not symbols. With Euler steps `alpha = 1 / max(k tau, 1)`.
+    Symbols,
 }
 
 /// How a time constant becomes the leak of a step.
@@ -55,7 +64,7 @@ pub enum Integration {
 
 impl Default for TimeConstants {
     fn default() -> Self {
-        Self { unit: Unit::Steps, low: 5.0, high: 5.0, trainable: false, shared: false, least: 1.0 }
+        Self { unit: Unit::Steps, low: 5.0, high: 5.0, mean: None, trainable: false, shared: false, least: 1.0 }
     }
 }
 
@@ -63,17 +72,32 @@ impl TimeConstants {
     pub(super) fn check(&self, problems: &mut Problems) {
         check_range(self.low, self.high, problems);
         problems.require(self.low > 0.0, "low", self.low, "above 0");
+        if let Some(mean) = self.mean {
+            problems.require(mean.is_finite() && mean > 0.0, "mean", mean, "above 0");
+        }
         problems.require(self.least.is_finite() && self.least >= 0.0, "least", self.least, "at least 0");
     }
 
     /// Refuse time constants that are all shorter than a step of the task.
     pub(super) fn fits(&self, integration: Integration, dt_ms: Option<f64>) -> Result<()> {
-        let step = self.step(dt_ms)?;
-        if integration == Integration::Euler && self.high < step {
+        if self.unit == Unit::Symbols {
+            // How long a step is beside a symbol, each batch says anew.
+            return Ok(());
+        }
+        let step = self.step(&Setting { dt_ms, ..Setting::default() })?;
+        // The factor to the wanted mean is at most that over the least value.
+        let (field, longest) = match self.mean {
+            Some(mean) => ("cell.time_constants.mean", mean * self.high / self.low),
+            None => ("cell.time_constants.high", self.high),
+        };
+        if integration == Integration::Euler && longest < step {
             let unit = if self.unit == Unit::Ms { " ms" } else { "" };
             return Err(Error::config(
-                "cell.time_constants.high",
-                format_args!("is {}{unit}, shorter than a step of {step}{unit}, so no unit would remember", self.high),
+                field,
+                format_args!(
+                    "is {}{unit}, shorter than a step of {step}{unit}, so no unit would remember",
+                    self.mean.unwrap_or(self.high)
+                ),
                 "raise it, shorten the task's step, or use integration = \"exact\"",
             ));
         }
@@ -81,9 +105,10 @@ impl TimeConstants {
     }
 
     /// Duration of a step in the unit.
-    pub(super) fn step(&self, dt_ms: Option<f64>) -> Result<f64> {
-        match (self.unit, dt_ms) {
+    pub(super) fn step(&self, setting: &Setting) -> Result<f64> {
+        match (self.unit, setting.dt_ms) {
             (Unit::Steps, _) => Ok(1.0),
+            (Unit::Symbols, _) => Ok(1.0 / steps_of_a_symbol(setting)),
             (Unit::Ms, Some(dt_ms)) => Ok(dt_ms),
             (Unit::Ms, None) => Err(Error::config(
                 "cell.time_constants.unit",
@@ -95,20 +120,36 @@ impl TimeConstants {
 
     pub(super) fn draw(&self, hidden: usize, context: &BuildContext, stream: &Stream) -> Tensor {
         let count = if self.shared { 1 } else { hidden as i64 };
-        stream.child(TIME_CONSTANTS).uniform_tensor(&[count], self.low, self.high, context.kind, context.device)
+        let mut stream = stream.child(TIME_CONSTANTS);
+        let tau = stream.uniform_tensor(&[count], self.low, self.high, context.kind, context.device);
+        match self.mean {
+            Some(mean) => &tau * (mean / tau.mean(Kind::Double).double_value(&[])),
+            None => tau,
+        }
     }
 
     /// The leak of each time constant, differentiable in those that are learned.
-    pub(super) fn leak(&self, tau: &Tensor, integration: Integration, dt_ms: Option<f64>) -> Result<Tensor> {
-        let step = self.step(dt_ms)?;
+    pub(super) fn leak(&self, tau: &Tensor, integration: Integration, setting: &Setting) -> Result<Tensor> {
         let tau = if self.trainable { tau.shallow_clone() } else { tau.detach() };
+        let (tau, step, least) = match self.unit {
+            // Counted in steps, so that the leak at the bound is 1 without a rounding error.
+            Unit::Symbols => {
+                let steps = steps_of_a_symbol(setting);
+                (tau.f_mul_scalar(steps)?, 1.0, self.least * steps)
+            }
+            Unit::Steps | Unit::Ms => (tau, self.step(setting)?, self.least),
+        };
         Ok(match integration {
-            Integration::Euler => tau.f_clamp_min(self.least.max(step))?.f_reciprocal()? * step,
+            Integration::Euler => tau.f_clamp_min(least.max(step))?.f_reciprocal()? * step,
             Integration::Exact => {
                 // A bound of 0 would let the exponent become infinite and its gradient undefined.
-                let bounded = tau.f_clamp_min(self.least.max(1e-6 * step))?;
+                let bounded = tau.f_clamp_min(least.max(1e-6 * step))?;
                 (bounded.f_reciprocal()? * -step).f_expm1()?.f_neg()?
             }
         })
     }
+}
+
+fn steps_of_a_symbol(setting: &Setting) -> f64 {
+    setting.substeps.unwrap_or(1).max(1) as f64
 }

@@ -19,13 +19,13 @@ pub(super) struct Constants {
 }
 
 impl Constants {
-    fn of(run: &RunView, at: At) -> Result<Self> {
+    fn of(run: &RunView, at: At, bound: f64) -> Result<Self> {
         let Stage { update, level, checkpoint } = Stage::load(run, at)?;
         let raw = checkpoint.parameters.find(PARAMETER).map(values_f64).ok_or_else(|| Error::Incompatible {
             needs: format!("the parameter '{PARAMETER}'"),
             because: format!("the networks of {} do not have it; use a cell with time constants", run.label),
         })?;
-        Ok(Self { update, level, raw, bound: Clock::of(run).bound })
+        Ok(Self { update, level, raw, bound })
     }
 
     /// The values as the cell uses them.
@@ -52,7 +52,7 @@ pub(super) struct Course {
     pub label: String,
     /// What levels of the task are called.
     pub level_name: String,
-    /// `steps` or `ms`.
+    /// `steps`, `ms` or `symbols`.
     pub unit: &'static str,
     /// In the order of updates; never empty.
     pub stages: Vec<Constants>,
@@ -60,13 +60,14 @@ pub(super) struct Course {
 
 impl Course {
     pub fn of(run: &RunView) -> Result<Self> {
+        let Clock { unit, bound, .. } = Clock::of_lesson(run)?;
         let stages = match &milestones(run)[..] {
-            [] => vec![Constants::of(run, At::Last)?],
-            updates => updates.iter().map(|u| Constants::of(run, At::Update(*u))).collect::<Result<_>>()?,
+            [] => vec![Constants::of(run, At::Last, bound)?],
+            updates => updates.iter().map(|u| Constants::of(run, At::Update(*u), bound)).collect::<Result<_>>()?,
         };
         let spec = &run.parts.spec;
         let level_name = spec.difficulty.as_ref().map_or_else(|| "level".to_string(), |d| d.name.clone());
-        Ok(Self { label: run.label.clone(), level_name, unit: Clock::of(run).unit, stages })
+        Ok(Self { label: run.label.clone(), level_name, unit, stages })
     }
 
     pub fn first(&self) -> &Constants {

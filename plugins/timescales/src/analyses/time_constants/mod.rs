@@ -16,7 +16,8 @@ use synfire::{Analysis, Component, Findings, Properties, Property, Registry, Res
 /// Looks at the network before training, at the end of each lesson and at the last checkpoint; several networks are shown one by
 /// one and, in groups, as mean and standard deviation over networks. Statistics are over the units of a network, the standard
 /// deviation divides by their number. Values are raw parameters in the unit of the cell (`cell.time_constants.unit`); `clamped`
-/// means not below the least value that acts: one step, or `cell.time_constants.least` where that is longer. Since the clamp passes
+/// means not below the least value that acts: one step (the shortest, where batches show symbols for different numbers of steps), or
+/// `cell.time_constants.least` where that is longer. Since the clamp passes
 /// no gradient, a unit that training pushed below stays there: it is frozen.
 ///
 /// Arrays of a network (with a number behind the name where there are several): `time_constants` and `clamped`

@@ -22,6 +22,8 @@ pub(super) struct Plan<'a> {
     kind: Kind,
     device: Device,
     source: Source,
+    /// Steps in which the task shows each symbol.
+    pub substeps: Option<usize>,
 }
 
 /// Where inputs come from.
@@ -50,12 +52,13 @@ impl<'a> Plan<'a> {
         rate: Rate,
         stream: &Stream,
     ) -> Result<Self> {
+        let sample = run.trials(lesson, SAMPLE, &stream.child("sample"))?;
         let source = match input {
             Input::Bits => {
-                let (values, repeat) = symbols(run, lesson, stream)?;
+                let (values, repeat) = symbols(run, &sample)?;
                 Source::Bits { values, repeat, rate }
             }
-            Input::Auto => match symbols(run, lesson, stream) {
+            Input::Auto => match symbols(run, &sample) {
                 Ok((values, repeat)) => Source::Bits { values, repeat, rate },
                 // The task's input is no stream of two values.
                 Err(Error::Config(_)) => Source::Task,
@@ -67,7 +70,8 @@ impl<'a> Plan<'a> {
         let head = heads.first().copied().ok_or_else(|| Error::Failed(format!("{} has no heads", run.label)))?;
         let channels = run.parts.spec.inputs.len() as i64;
         let kind = run.experiment.training.precision.kind();
-        Ok(Self { task: &*run.parts.task, lesson, channels, head, kind, device: run.device()?, source })
+        let (task, device, substeps) = (&*run.parts.task, run.device()?, sample.substeps);
+        Ok(Self { task, lesson, channels, head, kind, device, source, substeps })
     }
 
     /// The input of `rows` trials whose streams are the children of `stream` from `first` on.
@@ -140,13 +144,14 @@ impl Drive<'_> {
         self.position += steps;
         let nothing = Tensor::f_zeros([rows], (Kind::Int64, plan.device))?;
         let target = Target::new(plan.head, None, Answer::FinalStep, nothing, None);
-        Ok(Trials { inputs, targets: vec![target], answer: Answer::FinalStep, ..Trials::default() })
+        let substeps = plan.substeps;
+        Ok(Trials { inputs, targets: vec![target], answer: Answer::FinalStep, substeps, ..Trials::default() })
     }
 }
 
 /// The two values that the only input channel of a task takes, ascending, and the steps for which it shows each: the values
 /// change at multiples of it alone.
-fn symbols(run: &RunView, lesson: &Lesson, stream: &Stream) -> Result<([f64; 2], usize)> {
+fn symbols(run: &RunView, sample: &Trials) -> Result<([f64; 2], usize)> {
     let refuse = |found: String| {
         let remedy = "use input = \"task\" for the task's own trials, or input = \"silence\"";
         Err(Error::config("analysis.input", format_args!("is bits, but {found}"), remedy))
@@ -154,7 +159,7 @@ fn symbols(run: &RunView, lesson: &Lesson, stream: &Stream) -> Result<([f64; 2],
     if run.parts.spec.inputs.len() != 1 {
         return refuse(format!("the task has {} input channels", run.parts.spec.inputs.len()));
     }
-    let inputs = values_f64(&run.trials(lesson, SAMPLE, &stream.child("sample"))?.inputs);
+    let inputs = values_f64(&sample.inputs);
     let mut values = inputs.clone();
     values.sort_by(f64::total_cmp);
     values.dedup();

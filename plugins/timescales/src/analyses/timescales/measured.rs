@@ -29,8 +29,9 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    pub fn of(run: &RunView, stage: &Stage) -> Self {
-        let step = Clock::of(run).step;
+    /// A network of a run, played with symbols of so many steps.
+    pub fn of(run: &RunView, stage: &Stage, substeps: Option<usize>) -> Self {
+        let step = Clock::of(run, substeps).step;
         let parameter = stage.checkpoint.parameters.find(PARAMETER).map(values_f64).unwrap_or_default();
         let difficulty = run.parts.spec.difficulty.as_ref();
         Self {

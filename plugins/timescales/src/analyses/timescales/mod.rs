@@ -164,15 +164,15 @@ impl Timescales {
 
     fn measure_network(&self, run: &RunView, at: At, subject: &Subject) -> Result<Measured> {
         let stage = Stage::load(run, at)?;
-        let origin = Origin::of(run, &stage);
         let history = &stage.checkpoint.state.history;
         let lesson = history.lesson().or_else(|| run.history().lessons.first().map(|record| &record.lesson));
         let lesson = lesson.cloned().unwrap_or_default();
-        let readout = stage.checkpoint.state.readout;
-        let network = run.parts.network_from(&run.context()?, stage.checkpoint.parameters, readout)?;
+        let readout = stage.checkpoint.state.readout.clone();
+        let network = run.parts.network_from(&run.context()?, stage.checkpoint.parameters.shallow_clone(), readout)?;
         // The same input for all networks of a run, so that they differ by their weights alone.
         let stream = subject.stream.child("simulation").at(run.member as u64);
         let plan = Plan::new(run, &lesson, &network.readout.heads, self.input, self.rate, &stream)?;
+        let origin = Origin::of(run, &stage, plan.substeps);
         let length = Length { steps: self.steps, burn_in: self.burn_in, trials: self.trials, max_lag: self.max_lag };
         tracing::info!(run = %run.label, update = stage.update, "simulating for timescales");
         let simulated = simulate(run, &network, &lesson, &plan, length, &stream)?;
