@@ -23,7 +23,8 @@ use synfire_essentials::cells::leaky_rnn::{InitialState, Integration, SelfConnec
 ///
 /// Source: Khajehabdollahi, Zeraati, Giannakakis, Schäfer, Martius & Levina 2024, "Emergent mechanisms for long timescales depend
 /// on training curriculum and affect performance in memory tasks", ICLR, arXiv:2309.12927 (its continuous-time networks).
-/// Differs: time constants can be fixed, which the published code cannot run; `mean` is its `init_tau`.
+/// Differs: time constants can be fixed, which the published code cannot run; `mean` is its `init_tau`. Self-connections get no
+/// gradient; theirs count in the norm of the gradient, as with `self_connections = "zeroed"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContinuousRnn {
@@ -81,7 +82,7 @@ impl Default for ContinuousRnn {
             activation: Activation::LeakyRelu,
             time_constants: SymbolTimeConstants::default(),
             integration: Integration::Euler,
-            self_connections: SelfConnections::Zeroed,
+            self_connections: SelfConnections::Masked,
             initial_state: InitialState { low: 0.0, high: 0.1, trainable: false },
         }
     }

@@ -50,7 +50,7 @@ fn with_one_step_a_symbol_it_is_the_leaky_rnn_in_steps() {
         activation: Activation::LeakyRelu,
         time_constants: TimeConstants { low: 1.0, high: 2.0, trainable: true, ..TimeConstants::default() },
         recurrent_bias: true,
-        self_connections: SelfConnections::Zeroed,
+        self_connections: SelfConnections::Masked,
         initial_state: InitialState { high: 0.1, ..InitialState::default() },
         ..LeakyRnn::default()
     };
