@@ -44,6 +44,12 @@ impl PublishedName {
         Self { levels: levels(&file), ..of_folder(&folder) }
     }
 
+    /// The steps for which each symbol was shown, where the list of repetitions is one.
+    pub fn steps(&self) -> Option<Vec<usize>> {
+        let steps: Vec<usize> = serde_json::from_str(self.repetitions.as_deref()?).ok()?;
+        (!steps.is_empty() && steps.iter().all(|steps| (1..=1 << 16).contains(steps))).then_some(steps)
+    }
+
     /// The lesson last trained: single networks answer with head 0, the others with the head at the level's place.
     pub fn lesson(&self) -> Option<Lesson> {
         let (easiest, hardest) = self.levels?;
@@ -109,7 +115,10 @@ mod tests {
         let sliding = of("sliding_10_5_parity_network_1/rnn_N7_N16");
         assert_eq!(sliding.order, Some(Order::Sliding { heads: 10, forget: 5 }));
         assert_eq!(sliding.lesson().map(|lesson| lesson.levels[0].head), Some(0));
-        assert_eq!(of("single_parity_duplicates[7, 8]_network_99/rnn_N3_N3").repetitions.as_deref(), Some("[7, 8]"));
+        let continuous = of("single_parity_duplicates[7, 8]_tau0.5_network_99/rnn_N3_N3");
+        assert_eq!(continuous.repetitions.as_deref(), Some("[7, 8]"));
+        assert_eq!((continuous.steps(), continuous.modified), (Some(vec![7, 8]), None));
+        assert_eq!(of("single_parity_duplicates[0]_network_99/rnn_N3_N3").steps(), None);
         let lstm = of("lstm_single_network_51/lstm_N2_N9");
         assert_eq!((lstm.task.as_deref(), lstm.lesson()), (Some("parity"), Some(Lesson::with_levels([(9, 0)]))));
     }

@@ -1,6 +1,7 @@
 //! Checkpoints as the code of the timescales paper writes them.
 
 use super::published_name::{Order, PublishedName};
+use crate::cells::CONTINUOUS_RNN;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -46,6 +47,8 @@ pub enum PublishedCell {
     Default,
     /// The non-linearity on the drive only.
     Modified,
+    /// The modified cell in continuous time, with time constants in symbols: `continuous-rnn`.
+    Continuous,
 }
 
 const KEY: &str = "state_dict";
@@ -167,10 +170,17 @@ impl TimescalesCheckpoint {
         name: &PublishedName,
         notes: &mut Vec<String>,
     ) -> Result<Spec<dyn synfire::Cell>> {
-        let cell = match (self.cell, &name.modified) {
-            (Some(cell), _) => cell,
-            (None, Some(_)) => PublishedCell::Modified,
-            (None, None) => {
+        let cell = match (self.cell, &name.repetitions, &name.modified) {
+            (Some(cell), ..) => cell,
+            (None, Some(repetitions), _) => {
+                notes.push(format!(
+                    "The folder's name says that symbols were repeated ({repetitions}), so the cell in continuous time was \
+                     assumed. If it is another, import with cell = \"default\" or \"modified\"."
+                ));
+                PublishedCell::Continuous
+            }
+            (None, None, Some(_)) => PublishedCell::Modified,
+            (None, None, None) => {
                 notes.push(
                     "The file does not say its cell; the paper's default was assumed (the non-linearity around everything). \
                      If it is the modified one, import with cell = \"modified\"."
@@ -181,28 +191,30 @@ impl TimescalesCheckpoint {
         };
         let (placement, activation) = match (cell, name.modified.as_deref()) {
             (PublishedCell::Default, _) => ("whole", "leaky-relu"),
-            (PublishedCell::Modified, Some("relu")) => ("drive", "relu"),
-            (PublishedCell::Modified, Some("tanh")) => ("drive", "tanh"),
-            (PublishedCell::Modified, Some("sigmoid")) => ("drive", "sigmoid"),
-            (PublishedCell::Modified, _) => ("drive", "leaky-relu"),
+            (_, Some("relu")) => ("drive", "relu"),
+            (_, Some("tanh")) => ("drive", "tanh"),
+            (_, Some("sigmoid")) => ("drive", "sigmoid"),
+            _ => ("drive", "leaky-relu"),
         };
         let tau = read.parameters.get("time_constants")?;
         let (low, high) = (tau.min().double_value(&[]), tau.max().double_value(&[]));
         // One number for all units is how the published code keeps a fixed time constant.
         let shared = tau.size() == [1] && read.units > 1;
         let time_constants = match shared {
-            true => {
-                json!({ "unit": "steps", "low": low, "high": high, "least": 1.0, "trainable": false, "shared": true })
-            }
-            false => {
-                json!({ "unit": "steps", "low": 1.0, "high": 2.0, "least": 1.0, "trainable": true, "shared": false })
-            }
+            true => json!({ "low": low, "high": high, "trainable": false, "shared": true }),
+            false => json!({ "low": 1.0, "high": 2.0, "trainable": true, "shared": false }),
         };
-        let options = json!({
+        let mut options = json!({
             "hidden": read.units, "placement": placement, "activation": activation, "time_constants": time_constants,
-            "input_bias": true, "recurrent_bias": true, "self_connections": "zeroed",
-            "initial_state": { "low": 0.0, "high": 0.1 },
+            "self_connections": "zeroed", "initial_state": { "low": 0.0, "high": 0.1 },
         });
+        if cell == PublishedCell::Continuous {
+            return Ok(Spec::with(CONTINUOUS_RNN, &options));
+        }
+        let more = [("input_bias", json!(true)), ("recurrent_bias", json!(true))];
+        more.into_iter().for_each(|(option, value)| options[option] = value);
+        let more = [("unit", json!("steps")), ("least", json!(1.0))];
+        more.into_iter().for_each(|(option, value)| options["time_constants"][option] = value);
         Ok(Spec::with("leaky-rnn", &options))
     }
 }
@@ -217,12 +229,6 @@ impl Format for TimescalesCheckpoint {
             true => Spec::with("lstm", &json!({ "hidden": read.units })),
             false => self.leaky_cell(&read, &name, &mut notes)?,
         };
-        if let Some(repetitions) = &name.repetitions {
-            notes.push(format!(
-                "The network was trained with each symbol repeated {repetitions} times and with time constants in units of one \
-                 symbol; set task.repeat, and read time constants as symbols."
-            ));
-        }
         let lesson = name.lesson();
         let order = name.order.unwrap_or_else(|| {
             notes.push(
@@ -241,7 +247,7 @@ impl Format for TimescalesCheckpoint {
             }
         };
         let symbols = if read.lstm { "plus-minus" } else { "zero-one" };
-        let task = match name.task.as_deref() {
+        let mut task = match name.task.as_deref() {
             Some("dms") => Spec::with("delayed-match", &json!({ "symbols": symbols })),
             Some(_) if read.lstm => Spec::with("n-parity", &json!({ "symbols": symbols, "rate": 0.5 })),
             Some(_) => Spec::new("n-parity"),
@@ -250,6 +256,19 @@ impl Format for TimescalesCheckpoint {
                 Spec::new("n-parity")
             }
         };
+        match (name.steps(), &cell.name[..]) {
+            (Some(steps), _) => {
+                let mut options = task.options();
+                options["repeat"] = json!(steps);
+                task = Spec::with(task.name.clone(), &options);
+            }
+            (None, CONTINUOUS_RNN) => {
+                notes.push(
+                    "The folder's name does not say for how many steps symbols were shown; set task.repeat.".into(),
+                );
+            }
+            (None, _) => {}
+        }
         if let Some(head) = lesson.iter().flat_map(|l| &l.levels).map(|l| l.head).find(|head| *head >= read.heads) {
             let problem = format_args!("is named for levels up to head {head}, but has {} heads", read.heads);
             return Err(Error::file(path, problem, "was it renamed? give it the name it was published with"));
@@ -275,7 +294,11 @@ impl Format for TimescalesCheckpoint {
             return Err(Error::file(path, problem, "use the format 'state-dict'"));
         }
         let refuse = |what: String| {
-            Error::file(path, what, "the format holds leaky-rnn and lstm networks; use 'state-dict' for others")
+            Error::file(
+                path,
+                what,
+                "the format holds leaky-rnn, continuous-rnn and lstm networks; use 'state-dict' for others",
+            )
         };
         let mut tensors = Tensors::new();
         for (name, ours) in layout.all(heads.len()) {
@@ -357,6 +380,26 @@ mod tests {
         assert_eq!((&modified.task.unwrap().name[..], modified.notes.len()), ("delayed-match", 0));
         let options = modified.cell.unwrap().options();
         assert_eq!((&options["placement"], &options["activation"]), (&json!("drive"), &json!("tanh")));
+
+        // The same file under the name of a network in continuous time.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cumulative_parity_duplicates[7, 8, 9, 10]_network_99/rnn_N2_N4");
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        std::fs::copy(fixture("cumulative_parity_network_1/rnn_N2_N4"), &path).unwrap();
+        let continuous = TimescalesCheckpoint::default().import(&path).unwrap();
+        let registry = synfire::Registry::linked().unwrap();
+        let cell = continuous.cell.unwrap();
+        assert_eq!((&cell.name[..], &cell.options()["hidden"]), ("continuous-rnn", &json!(8)));
+        assert!(registry.build(&cell, "cell").is_ok());
+        let task = continuous.task.unwrap();
+        assert_eq!(task.options()["repeat"], json!([7, 8, 9, 10]));
+        assert!(registry.build(&task, "task").is_ok());
+        assert!(continuous.notes[0].contains("continuous time was assumed"), "{:?}", continuous.notes);
+        let told = TimescalesCheckpoint { cell: Some(PublishedCell::Continuous) };
+        let told = told.import(&fixture("sliding_2_1_parity_T_2.0_network_1/rnn_N3_N4")).unwrap();
+        let constants = &told.cell.unwrap().options()["time_constants"];
+        assert_eq!(*constants, json!({ "low": 2.5, "high": 2.5, "trainable": false, "shared": true }));
+        assert!(told.notes[0].contains("set task.repeat"));
 
         let fixed = import("sliding_2_1_parity_T_2.0_network_1/rnn_N3_N4");
         let options = fixed.cell.unwrap().options();
