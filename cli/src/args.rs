@@ -1,8 +1,8 @@
 //! The command line: global flags, and one variant for each command.
 
 use crate::commands::{
-    analyze, check, cite, completions, describe, doctor, evaluate, export, import, init, list, report, resume, run,
-    runs, schema,
+    analyze, bench, check, cite, completions, describe, doctor, evaluate, export, import, init, list, report, resume,
+    run, runs, schema,
 };
 use crate::output::{Answer, Program};
 use clap::{ArgAction, Parser, Subcommand};
@@ -81,6 +81,8 @@ commands! {
     Import(import);
     /// Write the network of a run to a file for another program
     Export(export);
+    /// Measure the speed of this program on this machine, against alternatives
+    Bench(bench);
     /// Print the completion script of a shell
     Completions(completions);
     /// Say what was found on this machine, what is wrong, and how to mend it

@@ -4,6 +4,7 @@
 //! missing, damaged or foreign; 2 bad usage or configuration; 3 a plugin was refused.
 
 mod args;
+mod bench;
 mod choice;
 mod commands;
 mod init;

@@ -1,6 +1,7 @@
 //! One file for each command: its arguments, its examples, and what it does.
 
 pub mod analyze;
+pub mod bench;
 pub mod check;
 pub mod cite;
 pub mod completions;

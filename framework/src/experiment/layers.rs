@@ -41,8 +41,8 @@ impl Layers {
     }
 
     fn read_below(path: &Path, above: &mut Vec<PathBuf>) -> Result<Self> {
-        let name = path.display();
-        let refuse = |problem: &dyn std::fmt::Display, remedy: &str| Error::config(&name.to_string(), problem, remedy);
+        let name = path.display().to_string();
+        let refuse = |problem: &dyn std::fmt::Display, remedy: &str| Error::config(name.as_str(), problem, remedy);
         let file = if path.is_dir() { path.join("experiment.toml") } else { path.to_path_buf() };
         let bytes = std::fs::read(&file).map_err(|error| {
             let remedy = "`synfire init -o FILE` writes an experiment file to start from";

@@ -9,22 +9,25 @@
 //! | `Current` | `v' = (1 - alpha) v + alpha (W f(v) + x)`, rates `f(v)` |
 //!
 //! The adjoint runs the same loop backward with one product per step; gradients of weights are one product over all steps after
-//! the loop. `Whole` is folded into `r' = f(r M + y)` with `M = alpha W^T + diag(1 - alpha)`, `y = alpha x`, and `Current` likewise;
-//! the folding is undone by autograd, once an update. Source: the structure (input projection hoisted, products after the loop)
+//! the loop. On a CPU both loops are native kernels, elsewhere tensor operations. `Whole` is folded into `r' = f(r M + y)` with `M = alpha W^T + diag(1 - alpha)`, `y = alpha x`, and `Current` likewise;
+//! the folding is undone by autograd, once an update for all blocks of rows together. Source: the structure (input projection hoisted, products after the loop)
 //! follows Appleyard, Kocisky & Blunsom 2016, arXiv:1604.01946.
 
 mod activation;
+mod by_kernels;
+mod by_tensors;
+#[expect(unsafe_code, reason = "vector instructions, and the numbers of tensors")]
+mod native;
 
 pub use activation::Activation;
 
 use crate::{Result, Tensors};
+use by_kernels::Packed;
+use native::Level;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor, no_grad};
-
-/// Steps of the adjoint between two looks for numbers that have vanished. They are set to zero before they become subnormal,
-/// which processors handle tens of times slower: a gradient that fades over 200 steps would make the whole pass slow.
-const FLUSH_EVERY: usize = 4;
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor, no_grad};
 
 /// Name of the effective recurrent weights among the prepared tensors.
 pub const RECURRENT: &str = "recurrent";
@@ -57,17 +60,24 @@ pub struct RateForm {
     pub state: String,
 }
 
-/// The tensors of one unrolling, folded for its placement; they carry autograd history when the prepared tensors do.
-pub struct Folded {
+/// The recurrent tensors of a network, folded for its placement; they carry autograd history when the prepared tensors do.
+pub struct Folding {
     placement: Placement,
     activation: Activation,
     /// `[source, target]`: what the state (or rate) is multiplied with from the right.
     weight: Tensor,
-    /// `[time, batch, unit]`: what is added in each step.
-    input: Tensor,
     /// Leak and its complement, `[unit]` or `[1]`; used by `Drive` and `Current`.
     leak: Tensor,
     keep: Tensor,
+    /// For the kernels, shared by all blocks of rows.
+    packed: Option<Arc<Packed>>,
+}
+
+/// A folding and the input of one segment.
+pub struct Folded {
+    folding: Folding,
+    /// `[time, batch, unit]`: what is added in each step.
+    input: Tensor,
 }
 
 /// What a forward pass leaves for the backward pass.
@@ -88,12 +98,22 @@ pub enum Upstream {
 
 /// Gradients with respect to the folded tensors.
 pub struct Adjoint {
-    weight: Tensor,
-    input: Tensor,
-    leak: Option<Tensor>,
-    keep: Option<Tensor>,
+    /// By the names of [`Folding::tensors`].
+    pub folded: Tensors,
+    /// With respect to the input of [`Folded::input`], `[time, batch, unit]`.
+    pub input: Tensor,
     /// With respect to the initial state, `[batch, unit]`.
     pub initial: Tensor,
+}
+
+/// What the loop backward leaves.
+struct Swept {
+    /// Gradient with respect to the added input, `[time, batch, unit]`.
+    deltas: Tensor,
+    /// With respect to the initial state, `[batch, unit]`.
+    initial: Tensor,
+    /// Sums over steps and rows of lambda times `f(z)`, and of lambda times the state, `[unit]`, where the leak is learned.
+    leak: Option<(Tensor, Tensor)>,
 }
 
 /// Whether a leak is the constant 1, so that nothing is kept from the last state (Elman networks).
@@ -101,12 +121,12 @@ fn without_memory(leak: &Tensor) -> bool {
     leak.numel() == 1 && !leak.requires_grad() && leak.double_value(&[0]) == 1.0
 }
 
-impl Folded {
-    /// Fold prepared tensors and the projected input of all steps.
+impl Folding {
+    /// Fold prepared tensors.
     ///
     /// # Errors
     /// When a prepared tensor is missing or shapes do not fit.
-    pub fn new(form: &RateForm, prepared: &Tensors, input: &Tensor) -> Result<Self> {
+    pub fn new(form: &RateForm, prepared: &Tensors) -> Result<Self> {
         let weight = prepared.get(RECURRENT)?.f_transpose(0, 1)?;
         let leak = prepared.get(LEAK)?.shallow_clone();
         let keep = leak.neg() + 1.0;
@@ -115,17 +135,84 @@ impl Folded {
             // r' = f(W r + x) is the cheaper loop.
             placement = Placement::Whole;
         }
-        let (weight, input) = match placement {
-            Placement::Drive => (weight, input.shallow_clone()),
-            Placement::Whole if without_memory(&leak) => (weight, input.shallow_clone()),
+        let weight = match placement {
+            Placement::Drive => weight,
+            Placement::Whole if without_memory(&leak) => weight,
             Placement::Whole => {
                 let units = weight.size()[0];
-                let keep_all = keep.f_expand([units], false)?;
-                (weight.f_mul(&leak)?.f_add(&keep_all.diag(0))?, input.f_mul(&leak)?)
+                weight.f_mul(&leak)?.f_add(&keep.f_expand([units], false)?.diag(0))?
             }
-            Placement::Current => (weight.f_mul(&leak)?, input.f_mul(&leak)?),
+            Placement::Current => weight.f_mul(&leak)?,
         };
-        Ok(Self { placement, activation: form.activation, weight, input, leak, keep })
+        Ok(Self { placement, activation: form.activation, weight, leak, keep, packed: None })
+    }
+
+    /// Lay the numbers out for the kernels, where there are any for them; for the way back, too, if it will be gone.
+    ///
+    /// # Errors
+    /// When there is not enough memory.
+    pub fn pack(&mut self, backward: bool) -> Result<()> {
+        self.packed = self.has_kernels().then(|| self.packed(Level::best(), backward)).transpose()?.map(Arc::new);
+        Ok(())
+    }
+
+    /// Handles without history, of which those that had one are leaves of a graph to come.
+    pub fn leaves(&self) -> Self {
+        let leaf = |t: &Tensor| t.detach().set_requires_grad(t.requires_grad());
+        Self {
+            placement: self.placement,
+            activation: self.activation,
+            weight: leaf(&self.weight),
+            leak: leaf(&self.leak),
+            keep: leaf(&self.keep),
+            packed: self.packed.clone(),
+        }
+    }
+
+    /// Its tensors: `weight`, `leak`, `keep`.
+    pub fn tensors(&self) -> Tensors {
+        Tensors::from([
+            ("weight", self.weight.shallow_clone()),
+            ("leak", self.leak.shallow_clone()),
+            ("keep", self.keep.shallow_clone()),
+        ])
+    }
+
+    /// Whether the native kernels can do it: on a CPU, in a precision that they have.
+    fn has_kernels(&self) -> bool {
+        self.weight.device() == Device::Cpu && matches!(self.weight.kind(), Kind::Float | Kind::Double)
+    }
+
+    /// Whether the leak is learned and stands in the step itself.
+    fn needs_leak(&self) -> bool {
+        self.placement != Placement::Whole && self.leak.requires_grad()
+    }
+}
+
+impl Folded {
+    /// Fold the projected input of all steps.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn new(folding: &Folding, projected: &Tensor) -> Result<Self> {
+        let input = match folding.placement {
+            Placement::Drive => projected.shallow_clone(),
+            Placement::Whole if without_memory(&folding.leak) => projected.shallow_clone(),
+            Placement::Whole | Placement::Current => projected.f_mul(&folding.leak)?,
+        };
+        let folding = Folding {
+            weight: folding.weight.shallow_clone(),
+            leak: folding.leak.shallow_clone(),
+            keep: folding.keep.shallow_clone(),
+            packed: folding.packed.clone(),
+            ..*folding
+        };
+        Ok(Self { folding, input })
+    }
+
+    /// What is added in each step, `[time, batch, unit]`, with its history.
+    pub fn input(&self) -> &Tensor {
+        &self.input
     }
 
     /// Run all steps from `initial` `[batch, unit]`, outside autograd.
@@ -134,43 +221,7 @@ impl Folded {
     /// When shapes do not fit.
     pub fn forward(&self, initial: &Tensor) -> Result<Unrolled> {
         no_grad(|| {
-            let (time, batch, units) = self.input.size3()?;
-            let options = (self.input.kind(), self.input.device());
-            let input = self.input.detach();
-            let weight = self.weight.detach();
-            let states = Tensor::f_empty([time + 1, batch, units], options)?;
-            states.select(0, 0).f_copy_(&initial.detach())?;
-            let mut rows = states.unbind(0);
-            let inputs = input.unbind(0);
-            let activated = match self.placement {
-                Placement::Whole => states.narrow(0, 1, time),
-                _ => Tensor::f_empty([time, batch, units], options)?,
-            };
-            let mut activated_rows = activated.unbind(0);
-            for t in 0..time as usize {
-                let (before, after) = rows.split_at_mut(t + 1);
-                let (state, next) = (&before[t], &mut after[0]);
-                match self.placement {
-                    Placement::Whole => {
-                        let _ = inputs[t].f_addmm_out(next, state, &weight)?;
-                        self.activation.apply_in_place(next);
-                    }
-                    Placement::Drive => {
-                        let a = &mut activated_rows[t];
-                        let _ = inputs[t].f_addmm_out(a, state, &weight)?;
-                        self.activation.apply_in_place(a);
-                        let _ = state.f_lerp_tensor_out(next, a, &self.leak.detach())?;
-                    }
-                    Placement::Current => {
-                        let a = &mut activated_rows[t];
-                        a.f_copy_(state)?;
-                        self.activation.apply_in_place(a);
-                        let _ = inputs[t].f_addmm_out(next, a, &weight)?;
-                        let _ = next.f_addcmul_(state, &self.keep.detach())?;
-                    }
-                }
-            }
-            Ok(Unrolled { states, activated })
+            if self.folding.has_kernels() { self.forward_by_kernels(initial) } else { self.forward_by_tensors(initial) }
         })
     }
 
@@ -180,105 +231,36 @@ impl Folded {
     /// When shapes do not fit.
     pub fn backward(&self, run: &Unrolled, upstream: &Upstream, window: Option<usize>) -> Result<Adjoint> {
         no_grad(|| {
-            let time = self.input.size()[0] as usize;
-            let weight = self.weight.detach().f_transpose(0, 1)?.contiguous();
-            let (leak, keep) = (self.leak.detach(), self.keep.detach());
-            let needs_leak = self.placement != Placement::Whole && self.leak.requires_grad();
-            let vanished = if self.weight.kind() == Kind::Double { 1e-280 } else { 1e-30 };
-            let slope = self.activation.slope(&run.activated);
-            // With `Drive`, delta = f' alpha lambda; the constant factors are taken together once.
-            let slope = if self.placement == Placement::Drive { slope.f_mul(&leak)? } else { slope };
-            let slopes = slope.unbind(0);
-            let direct = match upstream {
-                Upstream::Every(g) => Some(g.unbind(0)),
-                Upstream::Final(_) => None,
+            let swept = match self.folding.has_kernels() {
+                true => self.backward_by_kernels(run, upstream, window)?,
+                false => self.backward_by_tensors(run, upstream, window)?,
             };
-            let mut lambda = match (upstream, &direct) {
-                (Upstream::Final(g), _) => g.copy(),
-                (_, Some(direct)) => direct[time].copy(),
-                _ => run.states.select(0, time as i64).zeros_like(),
-            };
-            let deltas = Tensor::f_empty_like(&run.activated)?;
-            let mut delta_rows = deltas.unbind(0);
-            let lambdas = if needs_leak { Some(Tensor::f_empty_like(&run.activated)?) } else { None };
-            let mut lambda_rows = lambdas.as_ref().map(|l| l.unbind(0));
-            for t in (0..time).rev() {
-                if let Some(rows) = &mut lambda_rows {
-                    rows[t].f_copy_(&lambda)?;
-                }
-                let delta = &mut delta_rows[t];
-                let cut = window.is_some_and(|w| t % w == 0) && t > 0;
-                let chained = match self.placement {
-                    Placement::Whole => {
-                        let _ = lambda.f_mul_out(delta, &slopes[t])?;
-                        if cut { None } else { Some(delta.f_mm(&weight)?) }
-                    }
-                    Placement::Drive => {
-                        let _ = lambda.f_mul_out(delta, &slopes[t])?;
-                        if cut { None } else { Some(lambda.f_mul(&keep)?.f_addmm_(delta, &weight)?) }
-                    }
-                    Placement::Current => {
-                        delta.f_copy_(&lambda)?;
-                        if cut {
-                            None
-                        } else {
-                            Some(delta.f_mm(&weight)?.f_mul_(&slopes[t])?.f_addcmul_(&lambda, &keep)?)
-                        }
-                    }
-                };
-                lambda = match (chained, &direct) {
-                    (Some(mut chained), Some(direct)) => chained.f_add_(&direct[t])?,
-                    (Some(chained), None) => chained,
-                    (None, Some(direct)) => direct[t].copy(),
-                    (None, None) => lambda.zeros_like(),
-                };
-                if t % FLUSH_EVERY == 0 {
-                    // This is hardshrink, whose bound tch does not hand through: zero where |lambda| is within the bound.
-                    lambda = lambda.f_hardshrink_backward(&lambda, vanished)?;
-                }
-            }
-            let units = self.weight.size()[0];
-            let flat = |t: &Tensor| t.reshape([-1, units]);
-            let sources = match self.placement {
-                Placement::Current => run.activated.shallow_clone(),
-                _ => run.states.narrow(0, 0, time as i64),
-            };
-            let by_unit = |t: Tensor, like: &Tensor| {
-                let sum = flat(&t).sum_dim_intlist(0i64, false, None::<Kind>);
-                if like.numel() == 1 { sum.sum(None::<Kind>).reshape(like.size()) } else { sum }
-            };
-            let states = run.states.narrow(0, 0, time as i64);
-            let (leak_gradient, keep_gradient) = match (&lambdas, self.placement) {
-                // r' = keep r + leak a, where a's own dependence on leak is none.
-                (Some(l), Placement::Drive) => {
-                    (Some(by_unit(l * &run.activated, &self.leak)), Some(by_unit(l * &states, &self.keep)))
-                }
-                (Some(l), Placement::Current) => (None, Some(by_unit(l * &states, &self.keep))),
-                _ => (None, None),
-            };
-            Ok(Adjoint {
-                weight: flat(&sources).f_transpose(0, 1)?.f_mm(&flat(&deltas))?,
-                input: deltas,
-                leak: leak_gradient,
-                keep: keep_gradient,
-                initial: lambda,
-            })
+            self.adjoint(run, swept)
         })
     }
 
-    /// A scalar whose gradient with respect to the prepared tensors and the projected input is the one in `adjoint`.
-    ///
-    /// # Errors
-    /// When shapes do not fit.
-    pub fn surrogate(&self, adjoint: &Adjoint) -> Result<Tensor> {
-        let inner = |x: &Tensor, g: &Tensor| -> Result<Tensor> { Ok(x.f_reshape([-1])?.f_dot(&g.f_reshape([-1])?)?) };
-        let mut sum = inner(&self.weight, &adjoint.weight)? + inner(&self.input, &adjoint.input)?;
-        if let Some(g) = &adjoint.leak {
-            sum += inner(&self.leak, g)?;
+    /// Gradients of the folded tensors, with those of the weights as one product over all steps.
+    fn adjoint(&self, run: &Unrolled, swept: Swept) -> Result<Adjoint> {
+        let folding = &self.folding;
+        let units = folding.weight.size()[0];
+        let time = self.input.size()[0];
+        let flat = |t: &Tensor| t.reshape([-1, units]);
+        let sources = match folding.placement {
+            Placement::Current => run.activated.shallow_clone(),
+            _ => run.states.narrow(0, 0, time),
+        };
+        let like = |sum: Tensor, like: &Tensor| match like.numel() {
+            1 => sum.sum(None::<Kind>).reshape(like.size()),
+            _ => sum,
+        };
+        let mut folded = Tensors::from([("weight", flat(&sources).f_transpose(0, 1)?.f_mm(&flat(&swept.deltas))?)]);
+        if let Some((activated, state)) = swept.leak {
+            if folding.placement == Placement::Drive {
+                // r' = keep r + leak a, where a's own dependence on leak is none.
+                folded.insert("leak", like(activated, &folding.leak));
+            }
+            folded.insert("keep", like(state, &folding.keep));
         }
-        if let Some(g) = &adjoint.keep {
-            sum += inner(&self.keep, g)?;
-        }
-        Ok(sum)
+        Ok(Adjoint { folded, input: swept.deltas, initial: swept.initial })
     }
 }

@@ -1,10 +1,10 @@
 //! Backward: gradients of the loss, by the explicit adjoint where the cell has one, else by autograd.
 
-use super::play::{Joined, answers, play};
-use super::{Block, RateCost, Record, Shared};
+use super::play::{answers, play, walk};
+use super::{Block, RateCost, Ready, Record, Shared};
 use crate::network;
-use crate::recurrence::{Folded, RateForm, Unrolled, Upstream};
-use crate::task::{Answer, HeadScore, Scores, Segment, Trials};
+use crate::recurrence::{Folded, Folding, RateForm, Unrolled, Upstream};
+use crate::task::{Answer, HeadScore, Scores, Trials};
 use crate::{Error, Result, Tensors};
 use tch::{Tensor, no_grad, with_grad};
 
@@ -28,10 +28,7 @@ impl Gradient {
             total.loss += part.loss;
             total.accuracy = total.accuracy.zip(part.accuracy).map(|(a, b)| a + b);
             for (name, gradient) in part.gradients.iter() {
-                match total.gradients.find(name) {
-                    Some(sum) => drop(sum.shallow_clone().f_add_(gradient)?),
-                    None => total.gradients.insert(name, gradient.shallow_clone()),
-                }
+                add(&mut total.gradients, name, gradient)?;
             }
         }
         Ok(total)
@@ -56,26 +53,72 @@ impl Wanted<'_> {
     }
 }
 
-pub(super) fn gradient(shared: &Shared, block: Block, wanted: Wanted) -> Result<Gradient> {
+/// Prefixes of gradients with respect to what all blocks share: tensors prepared once, and those folded for the fast path.
+const PREPARED: &str = "prepared/";
+const FOLDED: &str = "folded/";
+
+pub(super) fn gradient(shared: &Shared, mut block: Block, wanted: Wanted) -> Result<Gradient> {
     let names = wanted.names;
     // Leaves of this block's own graph over the shared storage.
     let leaf = |name: &str, t: &Tensor| t.detach().set_requires_grad(names.iter().any(|n| n == name));
-    let parameters: Tensors = block.parameters.iter().map(|(n, t)| (n.to_string(), leaf(n, t))).collect();
-    let block = Block { parameters, ..block };
-    with_grad(|| match shared.rate_form() {
-        Some(form) => by_adjoint(shared, block, wanted, &form),
-        None => by_autograd(shared, block, wanted),
+    block.parameters = block.parameters.iter().map(|(n, t)| (n.to_string(), leaf(n, t))).collect();
+    with_grad(|| match (shared.rate_form(), block.ready.folding.take()) {
+        (Some(form), Some(folding)) => by_adjoint(shared, block, wanted, &form, &folding),
+        _ => by_autograd(shared, block, wanted),
     })
 }
 
+/// Carry the gradients of prepared and folded tensors, summed over all blocks, back to the parameters.
+pub(super) fn through_preparation(
+    ready: &Ready,
+    parameters: &Tensors,
+    names: &[String],
+    mut sum: Gradient,
+) -> Result<Gradient> {
+    let mut surrogate: Option<Tensor> = None;
+    let folded = ready.folding.as_ref().map(Folding::tensors).unwrap_or_default();
+    for (prefix, tensors) in [(PREPARED, &ready.prepared), (FOLDED, &folded)] {
+        for (name, tensor) in tensors.iter().filter(|(_, tensor)| tensor.requires_grad()) {
+            if let Some(gradient) = sum.gradients.find(&format!("{prefix}{name}")) {
+                let part = with_grad(|| inner(tensor, gradient))?;
+                surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| with_grad(|| sum + part)));
+            }
+        }
+    }
+    let leaves = pick(parameters, names)?;
+    let through = match &surrogate {
+        Some(surrogate) => backward(surrogate, &leaves)?,
+        None => leaves.iter().map(|_| None).collect(),
+    };
+    let both = names.iter().zip(through).map(|(name, through)| {
+        let direct = sum.gradients.find(name).map(Tensor::shallow_clone);
+        match (direct, through) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        }
+    });
+    sum.gradients = own(names, both.collect());
+    Ok(sum)
+}
+
+/// The leaves that all blocks share, by their prefixed names.
+fn shared_leaves(ready: &Ready, folding: Option<&Folding>) -> (Vec<String>, Vec<Tensor>) {
+    let folded = folding.map(Folding::tensors).unwrap_or_default();
+    let all = [(PREPARED, &ready.prepared), (FOLDED, &folded)];
+    let all =
+        all.iter().flat_map(|(prefix, tensors)| tensors.iter().map(move |(name, t)| (format!("{prefix}{name}"), t)));
+    all.filter(|(_, t)| t.requires_grad()).map(|(name, t)| (name, t.shallow_clone())).unzip()
+}
+
 fn by_autograd(shared: &Shared, block: Block, wanted: Wanted) -> Result<Gradient> {
-    let parameters = block.parameters.shallow_clone();
+    let (mut names, mut leaves) = shared_leaves(&block.ready, None);
+    names.extend(wanted.names.iter().cloned());
+    leaves.extend(pick(&block.parameters, wanted.names)?);
     let record = if wanted.cost.is_some() { Record::Rates } else { Record::Outputs };
     let played = play(&Shared { window: wanted.window, graph: true, ..*shared }, block, record)?;
     let scores = shared.task.score(&played.trials, &played.outputs)?;
-    let leaves = pick(&parameters, wanted.names)?;
     let gradients = backward(&wanted.total(shared, &scores, played.rates.as_ref())?, &leaves)?;
-    finish(scores, wanted.names, gradients)
+    Ok(finish(&scores, own(&names, gradients)))
 }
 
 /// One segment of the fast path.
@@ -84,11 +127,16 @@ struct Stretch {
     run: Unrolled,
 }
 
-fn by_adjoint(shared: &Shared, mut block: Block, wanted: Wanted, form: &RateForm) -> Result<Gradient> {
+fn by_adjoint(
+    shared: &Shared,
+    mut block: Block,
+    wanted: Wanted,
+    form: &RateForm,
+    folding: &Folding,
+) -> Result<Gradient> {
     let Wanted { names, window, cost } = wanted;
-    let prepared = shared.dynamics.prepare(&block.parameters, shared.setting)?;
-    let initial = shared.initial_state(&prepared, &block)?.get(&form.state)?.shallow_clone();
-    let (stretches, trials) = forward(shared, &mut block, &prepared, &initial, form)?;
+    let initial = shared.initial_state(&block)?.get(&form.state)?.shallow_clone();
+    let (stretches, trials) = forward(shared, &mut block, folding, &initial, form)?;
 
     // The states become leaves; task, readout and loss stay ordinary tensor code, and the gradient of the leaves is what the
     // adjoint starts from.
@@ -112,13 +160,14 @@ fn by_adjoint(shared: &Shared, mut block: Block, wanted: Wanted, form: &RateForm
     let rates = if let [one] = &rates[..] { one.shallow_clone() } else { Tensor::f_cat(&rates, 0)? };
     let outputs = answers(shared, &block.parameters, &trials, &rates)?;
     let scores = shared.task.score(&trials, &outputs)?;
-    let direct = pick(&block.parameters, names)?;
     let mut inputs = leaves;
     let states = inputs.len();
-    inputs.extend(direct.iter().map(Tensor::shallow_clone));
+    inputs.extend(pick(&block.parameters, names)?);
     let mut found = backward(&wanted.total(shared, &scores, Some(&rates))?, &inputs)?;
-    let readout_gradients = found.split_off(states);
+    let direct = found.split_off(states);
+    let mut gradients = own(names, direct);
 
+    // What the adjoint says of inputs and initial state goes through projection and input folding by autograd.
     let mut surrogate: Option<Tensor> = None;
     let mut carried: Option<Tensor> = None;
     for (stretch, upstream) in stretches.iter().zip(found).rev() {
@@ -136,72 +185,63 @@ fn by_adjoint(shared: &Shared, mut block: Block, wanted: Wanted, form: &RateForm
             (false, None) => Upstream::Final(carried.take().unwrap_or_else(zeros)),
         };
         let adjoint = stretch.folded.backward(&stretch.run, &upstream, window)?;
-        let part = stretch.folded.surrogate(&adjoint)?;
+        let part = inner(stretch.folded.input(), &adjoint.input)?;
         surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| sum + part));
+        for (name, gradient) in adjoint.folded.iter() {
+            add(&mut gradients, &format!("{FOLDED}{name}"), gradient)?;
+        }
         carried = Some(adjoint.initial);
     }
     let mut surrogate = surrogate.ok_or_else(|| Error::Failed("trials without steps".into()))?;
     if let (true, Some(g)) = (initial.requires_grad(), &carried) {
-        surrogate += (&initial * g).sum(None::<tch::Kind>);
+        surrogate += inner(&initial, g)?;
     }
-    let through_states = backward(&surrogate, &direct)?;
-    let mut through_states = through_states.into_iter();
-    let gradients = readout_gradients.into_iter().map(|a| match (a, through_states.next().flatten()) {
-        (Some(a), Some(b)) => Some(a + b),
-        (a, b) => a.or(b),
-    });
-    let gradients = gradients.collect();
-    finish(scores, names, gradients)
+    let (names, leaves) = shared_leaves(&block.ready, Some(folding));
+    for (name, gradient) in own(&names, backward(&surrogate, &leaves)?).iter() {
+        add(&mut gradients, name, gradient)?;
+    }
+    Ok(finish(&scores, gradients))
 }
 
-/// All segments forward, outside autograd but for projection and folding.
+/// All segments forward, outside autograd but for projection and input folding.
 fn forward(
     shared: &Shared,
     block: &mut Block,
-    prepared: &Tensors,
+    folding: &Folding,
     initial: &Tensor,
     form: &RateForm,
 ) -> Result<(Vec<Stretch>, Trials)> {
-    let mut trials = std::mem::take(&mut block.trials);
-    let mut rest = trials.rest.take();
+    let trials = std::mem::take(&mut block.trials);
     let mut state = initial.detach();
     let mut stretches = Vec::new();
-    let mut stretch = |inputs: &Tensor, index: usize| -> Result<Tensor> {
-        let projected = shared.drive(prepared, inputs, block.first, index)?;
-        let folded = Folded::new(form, prepared, &projected)?;
+    let trials = walk(shared, trials, |next| {
+        let projected = shared.drive(&block.ready.prepared, next.inputs, block.first, next.index)?;
+        let folded = Folded::new(folding, &projected)?;
         let run = folded.forward(&state)?;
-        let time = inputs.size()[0];
+        let time = next.inputs.size()[0];
         state = run.states.select(0, time);
         let steps = run.states.narrow(0, 1, time);
         stretches.push(Stretch { folded, run });
-        Ok(steps)
-    };
-    if rest.is_none() {
-        let _ = stretch(&trials.inputs, 0)?;
-        return Ok((stretches, trials));
+        no_grad(|| {
+            let rates = shared.dynamics.rates(&Tensors::from([(form.state.as_str(), steps)]))?;
+            network::read(&block.parameters, shared.readout, next.heads, &rates)
+        })
+    })?;
+    Ok((stretches, trials))
+}
+
+/// The sum of the products of all entries; its gradient with respect to `x` is `g`.
+fn inner(x: &Tensor, g: &Tensor) -> Result<Tensor> {
+    Ok(x.f_reshape([-1])?.f_dot(&g.f_reshape([-1])?)?)
+}
+
+/// Add to a named gradient, or begin it.
+fn add(gradients: &mut Tensors, name: &str, gradient: &Tensor) -> Result<()> {
+    match gradients.find(name) {
+        Some(sum) => drop(sum.shallow_clone().f_add_(gradient)?),
+        None => gradients.insert(name, gradient.copy()),
     }
-    let share = shared.batch as f64 / trials.batch().max(1) as f64;
-    let mut joined = Joined::default();
-    let mut next = Some(Segment {
-        inputs: trials.inputs.shallow_clone(),
-        targets: std::mem::take(&mut trials.targets),
-        periods: trials.periods.clone(),
-    });
-    let mut index = 0;
-    while let Some(segment) = next.take() {
-        let states = stretch(&segment.inputs, index)?;
-        let said = no_grad(|| {
-            let rates = shared.dynamics.rates(&Tensors::from([(form.state.as_str(), states)]))?;
-            let heads: Vec<usize> = segment.targets.iter().map(|t| t.head).collect();
-            network::read(&block.parameters, shared.readout, &heads, &rates)
-        })?;
-        joined.push(segment);
-        if let Some(rest) = &mut rest {
-            next = rest.next(&said)?;
-        }
-        index += 1;
-    }
-    Ok((stretches, joined.finish(&trials, share)?))
+    Ok(())
 }
 
 fn pick(parameters: &Tensors, names: &[String]) -> Result<Vec<Tensor>> {
@@ -217,9 +257,11 @@ fn backward(scalar: &Tensor, leaves: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
     Ok(found.into_iter().map(|g| g.defined().then_some(g)).collect())
 }
 
-fn finish(scores: Scores, names: &[String], gradients: Vec<Option<Tensor>>) -> Result<Gradient> {
-    // Autograd hands out one tensor for two parameters that are only added (two biases), and views; whoever sums, clips or steps
-    // in place must find storage that is a parameter's own.
+/// Gradients by name, each in storage of its own; those that are missing are left out.
+///
+/// Autograd hands out one tensor for two parameters that are only added (two biases), and views; whoever sums, clips or steps in
+/// place must find storage that is a parameter's own.
+fn own(names: &[String], gradients: Vec<Option<Tensor>>) -> Tensors {
     let mut taken = Vec::with_capacity(names.len());
     let mut named = Tensors::new();
     for (name, gradient) in names.iter().zip(gradients) {
@@ -231,8 +273,12 @@ fn finish(scores: Scores, names: &[String], gradients: Vec<Option<Tensor>>) -> R
         taken.push(gradient.data_ptr());
         named.insert(name.as_str(), gradient);
     }
-    let (loss, accuracy) = summary(&scores);
-    Ok(Gradient { gradients: named, loss, accuracy })
+    named
+}
+
+fn finish(scores: &Scores, gradients: Tensors) -> Gradient {
+    let (loss, accuracy) = summary(scores);
+    Gradient { gradients, loss, accuracy }
 }
 
 /// Loss and mean accuracy as numbers.

@@ -12,11 +12,12 @@ pub use play::{Moment, Played, StepHook};
 
 use crate::cell::{Dynamics, Form, Setting};
 use crate::network::{Network, Readout};
+use crate::recurrence::{Folding, RateForm};
 use crate::task::Trials;
 use crate::workers::Workers;
 use crate::{Lesson, Result, Stream, Task, Tensors};
 use std::ops::Range;
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, Tensor, no_grad, with_grad};
 
 /// Rows of a batch that are computed together.
 pub const BLOCK: usize = 64;
@@ -55,10 +56,38 @@ pub enum Record {
 /// batch, and gives a 0-dimensional share that adds up over rows.
 pub type RateCost<'a> = dyn Fn(&Tensor, usize) -> Result<Tensor> + Sync + 'a;
 
+/// What a network works with under one setting: prepared once a rollout for all blocks of rows.
+struct Ready {
+    prepared: Tensors,
+    /// Where the fast path may be taken.
+    folding: Option<Folding>,
+}
+
+impl Ready {
+    /// Prepare a network's parameters; with `backward` for gradients, too.
+    fn new(shared: &Shared, parameters: &Tensors, backward: bool) -> Result<Self> {
+        let prepared = shared.dynamics.prepare(parameters, shared.setting)?;
+        let mut folding = shared.rate_form().map(|form| Folding::new(&form, &prepared)).transpose()?;
+        if let Some(folding) = &mut folding {
+            no_grad(|| folding.pack(backward))?;
+        }
+        Ok(Self { prepared, folding })
+    }
+
+    /// Handles without history for a block of rows, leaves of the block's own graph where there was a history.
+    fn leaves(&self) -> Self {
+        Self {
+            prepared: self.prepared.map(|t| t.detach().set_requires_grad(t.requires_grad())),
+            folding: self.folding.as_ref().map(Folding::leaves),
+        }
+    }
+}
+
 /// A block of rows on its way to a thread: handles of its own to shared tensors, since a tensor may not be shared.
 struct Block {
     first: usize,
     parameters: Tensors,
+    ready: Ready,
     trials: Trials,
     initial: Option<Tensors>,
 }
@@ -102,7 +131,8 @@ impl Rollout<'_> {
     ) -> Result<Played> {
         let setting = self.setting_of(trials);
         let shared = self.shared(network, trials, &setting);
-        let blocks = self.blocks(network, trials, initial);
+        let ready = no_grad(|| Ready::new(&shared, &network.parameters, false))?;
+        let blocks = self.blocks(network, &ready, trials, initial);
         let played = self.workers.map(blocks, |block| no_grad(|| play::play(&shared, block, record)));
         Played::join(played.into_iter().collect::<Result<Vec<_>>>()?)
     }
@@ -118,16 +148,19 @@ impl Rollout<'_> {
         initial: Option<&Tensors>,
         hook: &mut dyn StepHook,
     ) -> Result<Played> {
-        let rows = 0..trials.batch();
-        let block = Block {
-            first: 0,
-            parameters: network.parameters.shallow_clone(),
-            trials: trials.rows(rows),
-            initial: initial.map(Tensors::shallow_clone),
-        };
         let setting = self.setting_of(trials);
         let shared = self.shared(network, trials, &setting);
-        let (played, parameters) = no_grad(|| play::play_online(&shared, block, hook))?;
+        let (played, parameters) = no_grad(|| {
+            let prepared = shared.dynamics.prepare(&network.parameters, shared.setting)?;
+            let block = Block {
+                first: 0,
+                parameters: network.parameters.shallow_clone(),
+                ready: Ready { prepared, folding: None },
+                trials: trials.rows(0..trials.batch()),
+                initial: initial.map(Tensors::shallow_clone),
+            };
+            play::play_online(&shared, block, hook)
+        })?;
         network.parameters = parameters;
         Ok(played)
     }
@@ -163,10 +196,14 @@ impl Rollout<'_> {
         names.retain(|name| wanted(name));
         let setting = self.setting_of(trials);
         let shared = self.shared(network, trials, &setting);
-        let blocks = self.blocks(network, trials, None);
+        let leaf = |name: &str, t: &Tensor| t.detach().set_requires_grad(names.iter().any(|n| n == name));
+        let parameters: Tensors = network.parameters.iter().map(|(n, t)| (n.to_string(), leaf(n, t))).collect();
+        let ready = with_grad(|| Ready::new(&shared, &parameters, true))?;
+        let blocks = self.blocks(network, &ready, trials, None);
         let wanted = gradient::Wanted { names: &names, window, cost };
         let parts = self.workers.map(blocks, |block| gradient::gradient(&shared, block, wanted));
-        Gradient::sum(parts.into_iter().collect::<Result<Vec<_>>>()?)
+        let sum = Gradient::sum(parts.into_iter().collect::<Result<Vec<_>>>()?)?;
+        gradient::through_preparation(&ready, &parameters, &names, sum)
     }
 
     /// The conditions under which these trials are played.
@@ -189,7 +226,7 @@ impl Rollout<'_> {
         }
     }
 
-    fn blocks(&self, network: &Network, trials: &Trials, initial: Option<&Tensors>) -> Vec<Block> {
+    fn blocks(&self, network: &Network, ready: &Ready, trials: &Trials, initial: Option<&Tensors>) -> Vec<Block> {
         // A GPU is filled by one large block; the cores of a CPU by several.
         let on_cpu = trials.inputs.device() == Device::Cpu;
         let size = if on_cpu { BLOCK } else { trials.batch().max(1) };
@@ -197,6 +234,7 @@ impl Rollout<'_> {
             .map(|rows| Block {
                 first: rows.start,
                 parameters: network.parameters.shallow_clone(),
+                ready: ready.leaves(),
                 initial: initial.map(|state| state.map(|t| t.narrow(0, rows.start as i64, rows.len() as i64))),
                 trials: trials.rows(rows),
             })
@@ -210,7 +248,7 @@ fn ranges(length: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
 
 impl Shared<'_> {
     /// The form that the fast path may take, if it may.
-    fn rate_form(&self) -> Option<crate::recurrence::RateForm> {
+    fn rate_form(&self) -> Option<RateForm> {
         match self.dynamics.form(self.setting) {
             Form::Rate(form) if self.fast && self.readout.feedback.is_none() => Some(form),
             _ => None,
@@ -233,7 +271,8 @@ impl Shared<'_> {
         }
     }
 
-    fn initial_state(&self, prepared: &Tensors, block: &Block) -> Result<Tensors> {
+    fn initial_state(&self, block: &Block) -> Result<Tensors> {
+        let prepared = &block.ready.prepared;
         let state = match &block.initial {
             Some(state) => state.shallow_clone(),
             None => {

@@ -129,27 +129,27 @@ fn feedback(shared: &Shared, head: usize, parameters: &Tensors, state: &Tensors)
 }
 
 /// Play one segment: the last state, and the rates `[time, batch, unit]` (of the last step alone if only that is needed).
-pub(super) fn advance(
+fn advance(
     shared: &Shared,
-    parameters: &Tensors,
-    prepared: &Tensors,
+    block: &Block,
     state: Tensors,
     projected: &Tensor,
     record: Record,
     place: (&[Period], usize),
 ) -> Result<(Tensors, Tensor)> {
     let (periods, first_step) = place;
-    if let Some(form) = shared.rate_form().filter(|_| !shared.graph) {
-        let run = Folded::new(&form, prepared, projected)?.forward(state.get(&form.state)?)?;
+    let form = shared.rate_form().filter(|_| !shared.graph);
+    if let (Some(form), Some(folding)) = (form, &block.ready.folding) {
+        let run = Folded::new(folding, projected)?.forward(state.get(&form.state)?)?;
         let time = projected.size()[0];
         let last = Tensors::from([(form.state.as_str(), run.states.select(0, time))]);
         let from = if record == Record::Rates { 1 } else { time };
         let kept = run.states.narrow(0, from, time + 1 - from);
         return Ok((last, shared.dynamics.rates(&Tensors::from([(form.state.as_str(), kept)]))?));
     }
-    let steps = Steps { shared, prepared, periods, first_step };
+    let steps = Steps { shared, prepared: &block.ready.prepared, periods, first_step };
     let (state, rates) = match shared.readout.feedback {
-        Some(head) => steps.run_with_feedback(head, parameters, state, projected)?,
+        Some(head) => steps.run_with_feedback(head, &block.parameters, state, projected)?,
         None => steps.run(state, projected, record)?,
     };
     let rates = match record {
@@ -161,7 +161,7 @@ pub(super) fn advance(
 
 /// Join the segments of closed-loop trials.
 #[derive(Default)]
-pub(super) struct Joined {
+struct Joined {
     inputs: Vec<Tensor>,
     targets: Vec<Vec<Target>>,
     periods: Vec<Period>,
@@ -242,24 +242,32 @@ pub(super) fn answers(shared: &Shared, parameters: &Tensors, trials: &Trials, ra
     network::read(parameters, shared.readout, &shared.heads(trials), &rates)
 }
 
-/// Play a block of rows; with autograd enabled, outputs carry the graph.
-pub(super) fn play(shared: &Shared, mut block: Block, record: Record) -> Result<Played> {
-    let prepared = shared.dynamics.prepare(&block.parameters, shared.setting)?;
-    let mut state = shared.initial_state(&prepared, &block)?;
-    let every = record == Record::Rates || block.trials.answer == Answer::EveryStep || block.trials.rest.is_some();
-    let record_steps = if every { Record::Rates } else { Record::Outputs };
-    let mut rest = block.trials.rest.take();
-    let mut trials = block.trials;
-    if rest.is_none() {
-        let projected = shared.drive(&prepared, &trials.inputs, block.first, 0)?;
-        let place = (&trials.periods[..], 0);
-        let (last, rates) = advance(shared, &block.parameters, &prepared, state, &projected, record_steps, place)?;
-        let outputs = answers(shared, &block.parameters, &trials, &rates)?;
-        return Ok(Played { trials, outputs, rates: (record == Record::Rates).then_some(rates), last });
-    }
+/// A segment that is about to be played.
+pub(super) struct Next<'a> {
+    /// `[time, batch, input]`
+    pub inputs: &'a Tensor,
+    /// Its periods, counted from its first step.
+    pub periods: &'a [Period],
+    /// Its number.
+    pub index: usize,
+    /// Steps before it.
+    pub first_step: usize,
+    /// Heads whose answers the environment waits for.
+    pub heads: &'a [usize],
+}
+
+/// Walk through trials segment by segment: `play` plays one and says what its heads answered. Gives the trials as they happened.
+pub(super) fn walk(
+    shared: &Shared,
+    mut trials: Trials,
+    mut play: impl FnMut(Next) -> Result<Vec<Tensor>>,
+) -> Result<Trials> {
+    let Some(mut rest) = trials.rest.take() else {
+        play(Next { inputs: &trials.inputs, periods: &trials.periods, index: 0, first_step: 0, heads: &[] })?;
+        return Ok(trials);
+    };
     let share = shared.batch as f64 / trials.batch().max(1) as f64;
     let mut joined = Joined::default();
-    let mut all_rates = Vec::new();
     let mut next = Some(Segment {
         inputs: trials.inputs.shallow_clone(),
         targets: std::mem::take(&mut trials.targets),
@@ -267,21 +275,33 @@ pub(super) fn play(shared: &Shared, mut block: Block, record: Record) -> Result<
     });
     let mut index = 0;
     while let Some(segment) = next.take() {
-        let projected = shared.drive(&prepared, &segment.inputs, block.first, index)?;
-        let place = (&segment.periods[..], joined.steps);
-        let (after, rates) = advance(shared, &block.parameters, &prepared, state, &projected, Record::Rates, place)?;
-        state = after;
-        let heads: Vec<usize> = segment.targets.iter().map(|t| t.head).collect();
-        let said = network::read(&block.parameters, shared.readout, &heads, &rates.detach())?;
-        all_rates.push(rates);
+        let heads: Vec<usize> = segment.targets.iter().map(|target| target.head).collect();
+        let (inputs, periods) = (&segment.inputs, &segment.periods[..]);
+        let said = play(Next { inputs, periods, index, first_step: joined.steps, heads: &heads })?;
         joined.push(segment);
-        if let Some(rest) = &mut rest {
-            next = rest.next(&said.iter().map(Tensor::detach).collect::<Vec<_>>())?;
-        }
+        next = rest.next(&said)?;
         index += 1;
     }
-    let trials = joined.finish(&trials, share)?;
-    let rates = Tensor::f_cat(&all_rates, 0)?;
+    joined.finish(&trials, share)
+}
+
+/// Play a block of rows; with autograd enabled, outputs carry the graph.
+pub(super) fn play(shared: &Shared, mut block: Block, record: Record) -> Result<Played> {
+    let mut state = shared.initial_state(&block)?;
+    let trials = std::mem::take(&mut block.trials);
+    let every = record == Record::Rates || trials.answer == Answer::EveryStep || trials.rest.is_some();
+    let kept = if every { Record::Rates } else { Record::Outputs };
+    let mut all = Vec::new();
+    let trials = walk(shared, trials, |next| {
+        let projected = shared.drive(&block.ready.prepared, next.inputs, block.first, next.index)?;
+        let before = std::mem::take(&mut state);
+        let (after, rates) = advance(shared, &block, before, &projected, kept, (next.periods, next.first_step))?;
+        state = after;
+        let said = network::read(&block.parameters, shared.readout, next.heads, &rates.detach())?;
+        all.push(rates);
+        Ok(said.iter().map(Tensor::detach).collect())
+    })?;
+    let rates = if let [one] = &all[..] { one.shallow_clone() } else { Tensor::f_cat(&all, 0)? };
     let outputs = answers(shared, &block.parameters, &trials, &rates)?;
     Ok(Played { trials, outputs, rates: (record == Record::Rates).then_some(rates), last: state })
 }
@@ -294,8 +314,8 @@ pub(super) fn play_online(shared: &Shared, block: Block, hook: &mut dyn StepHook
             because: "the task's inputs depend on the answers; use an open-loop task".into(),
         });
     }
-    let mut prepared = shared.dynamics.prepare(&block.parameters, shared.setting)?;
-    let mut state = shared.initial_state(&prepared, &block)?;
+    let mut state = shared.initial_state(&block)?;
+    let mut prepared = block.ready.prepared;
     let heads = shared.heads(&block.trials);
     let inputs = block.trials.inputs.unbind(0);
     let driven = shared.drive(&prepared, &block.trials.inputs, block.first, 0)?;

@@ -1,0 +1,82 @@
+//! Non-linearities and their slopes, a vector at a time.
+
+use super::simd::{Real, Simd};
+use crate::recurrence::Activation;
+
+/// Slope of the leaky rectifier below zero.
+const LEAK: f64 = 0.01;
+
+#[inline(always)]
+unsafe fn constant<S: Simd>(x: f64) -> S::Vector {
+    unsafe { S::splat(S::Real::from_f64(x)) }
+}
+
+/// `f(z)`
+#[inline(always)]
+pub(super) unsafe fn activate<S: Simd>(f: Activation, z: S::Vector) -> S::Vector {
+    unsafe {
+        let zero = constant::<S>(0.0);
+        match f {
+            Activation::Tanh => tanh::<S>(z),
+            Activation::Relu => S::max(zero, z),
+            Activation::LeakyRelu => S::where_positive(z, z, S::mul(z, constant::<S>(LEAK))),
+            Activation::Sigmoid => {
+                let one = constant::<S>(1.0);
+                S::div(one, S::add(one, S::exp(S::sub(zero, z))))
+            }
+            Activation::Softplus => S::add(S::max(zero, z), ln_1p_exp::<S>(S::sub(zero, S::abs(z)))),
+            Activation::Retanh => S::max(zero, tanh::<S>(z)),
+            Activation::PowerLaw => {
+                let above = S::max(zero, z);
+                S::mul(above, above)
+            }
+            Activation::Identity => z,
+        }
+    }
+}
+
+/// `f'(z)` from `a = f(z)`
+#[inline(always)]
+pub(super) unsafe fn slope<S: Simd>(f: Activation, a: S::Vector) -> S::Vector {
+    unsafe {
+        let (zero, one) = (constant::<S>(0.0), constant::<S>(1.0));
+        let of_tanh = || S::sub(one, S::mul(a, a));
+        match f {
+            Activation::Tanh => of_tanh(),
+            Activation::Relu => S::where_positive(a, one, zero),
+            Activation::LeakyRelu => S::where_positive(a, one, constant::<S>(LEAK)),
+            Activation::Sigmoid => S::mul(a, S::sub(one, a)),
+            Activation::Softplus => S::sub(zero, S::exp_m1(S::sub(zero, a))),
+            Activation::Retanh => S::where_positive(a, of_tanh(), zero),
+            Activation::PowerLaw => S::mul(S::sqrt(a), constant::<S>(2.0)),
+            Activation::Identity => one,
+        }
+    }
+}
+
+/// `tanh |z| = e / (e + 2)` with `e = exp(2 |z|) - 1`, which loses no digits near 0, and the sign of `z`.
+#[inline(always)]
+unsafe fn tanh<S: Simd>(z: S::Vector) -> S::Vector {
+    unsafe {
+        // From 20 on the result is 1 in either precision; in `min` a NaN passes.
+        let magnitude = S::min(constant::<S>(40.0), S::mul(S::abs(z), constant::<S>(2.0)));
+        let e = S::exp_m1(magnitude);
+        let t = S::div(e, S::add(e, constant::<S>(2.0)));
+        S::where_positive(z, t, S::sub(constant::<S>(0.0), t))
+    }
+}
+
+/// `ln(1 + exp x)` for `x <= 0`: with `y = exp x`, twice the series of `artanh(y / (2 + y))`.
+#[inline(always)]
+unsafe fn ln_1p_exp<S: Simd>(x: S::Vector) -> S::Vector {
+    unsafe {
+        let y = S::exp(x);
+        let s = S::div(y, S::add(y, constant::<S>(2.0)));
+        let square = S::mul(s, s);
+        let mut sum = constant::<S>(0.0);
+        for k in (0..S::Real::SERIES).rev() {
+            sum = S::fma(sum, square, constant::<S>(2.0 / (2 * k + 1) as f64));
+        }
+        S::mul(sum, s)
+    }
+}

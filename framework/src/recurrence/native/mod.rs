@@ -1,0 +1,193 @@
+//! Kernels for the cores of this machine: all time steps of a block of rows on one thread.
+//!
+//! Weights are packed once and stay in the core's own cache; each step is a product with the recurrent weights, panel by panel,
+//! whose result is finished (input, non-linearity, leak) while it is still in the nearest cache. The instructions are chosen at run
+//! time: AVX-512, AVX2 with FMA, or plain loops. Sums are taken in the same order whatever the number of rows beside.
+//! What has faded below the smallest number of interest is set to zero at every step, so that nothing becomes subnormal.
+//!
+//! Source: keeping weights in a core's cache over all steps follows Zhang et al. 2018, USENIX ATC, "DeepCPU".
+
+mod functions;
+mod kernels;
+mod memory;
+mod product;
+mod simd;
+#[cfg(test)]
+mod tests;
+
+pub(super) use kernels::{Backward, Forward};
+pub(super) use memory::{Fresh, numbers};
+pub(super) use simd::Real;
+
+use super::{Activation, Placement};
+use product::Packed;
+use simd::{Portable, Simd};
+use std::sync::OnceLock;
+
+/// A set of instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// 512-bit vectors.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// 256-bit vectors with fused multiplication and addition.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// Whatever the compiler assumes of any processor of its kind.
+    Portable,
+}
+
+impl Level {
+    /// The best that this processor has.
+    pub fn best() -> Self {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| Self::available()[0])
+    }
+
+    /// All that this processor has, the best first.
+    pub fn available() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let narrow = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if narrow && is_x86_feature_detected!("avx512f") {
+                all.push(Self::Avx512);
+            }
+            if narrow {
+                all.push(Self::Avx2);
+            }
+        }
+        all.push(Self::Portable);
+        all
+    }
+}
+
+/// The recurrent step, in numbers, ready for one direction of time.
+#[derive(Clone, Debug)]
+pub(super) struct Step<R> {
+    level: Level,
+    placement: Placement,
+    activation: Activation,
+    weight: Packed<R>,
+    leak: Vec<R>,
+    keep: Vec<R>,
+    units: usize,
+}
+
+/// A square matrix in memory: entry `(row, column)` is at `row * strides.0 + column * strides.1`.
+#[derive(Clone, Copy)]
+pub(super) struct Square<'a, R> {
+    /// The numbers.
+    pub values: &'a [R],
+    /// Rows, and columns.
+    pub size: usize,
+    /// Distances in memory of neighbouring rows and columns.
+    pub strides: (usize, usize),
+}
+
+impl<R: Kernels> Step<R> {
+    /// `weight` is `[from, to]` of the direction: sources to targets forward, the transpose backward. `leak` and `keep` hold one
+    /// number per unit, or one for all.
+    pub fn new(
+        level: Level,
+        (placement, activation): (Placement, Activation),
+        weight: Square<R>,
+        leak: &[R],
+        keep: &[R],
+    ) -> Self {
+        let units = weight.size;
+        let lanes = R::lanes(level);
+        // Whole vectors are read at the end, too.
+        let widen = |values: &[R]| {
+            let one = |unit: usize| match values {
+                [only] => *only,
+                several => several.get(unit).copied().unwrap_or(R::ZERO),
+            };
+            (0..units.next_multiple_of(lanes)).map(one).collect::<Vec<R>>()
+        };
+        let packed = Packed::new(weight.values, (units, units), weight.strides, lanes);
+        Self { level, placement, activation, weight: packed, leak: widen(leak), keep: widen(keep), units }
+    }
+
+    /// Numbers of a sum over rows that [`Backward`] adds to, one per unit, with room for whole vectors.
+    pub fn sums(&self) -> Vec<R> {
+        vec![R::ZERO; self.leak.len()]
+    }
+}
+
+/// A kind of number that there are kernels for.
+pub(super) trait Kernels: Real {
+    /// Numbers in a vector.
+    fn lanes(level: Level) -> usize;
+    /// All steps forward.
+    fn forward(step: &Step<Self>, job: Forward<Self>);
+    /// All steps backward.
+    fn backward(step: &Step<Self>, job: Backward<Self>);
+}
+
+macro_rules! kernels {
+    ($real:ty, $forward_512:ident, $backward_512:ident, $forward_2:ident, $backward_2:ident) => {
+        impl Kernels for $real {
+            fn lanes(level: Level) -> usize {
+                match level {
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx512 => simd::Avx512::<$real>::LANES,
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx2 => simd::Avx2::<$real>::LANES,
+                    Level::Portable => Portable::<$real>::LANES,
+                }
+            }
+
+            fn forward(step: &Step<Self>, job: Forward<Self>) {
+                job.check(step);
+                // A level is only made where the processor has its instructions, and lengths have been checked.
+                unsafe {
+                    match step.level {
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx512 => $forward_512(step, job),
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx2 => $forward_2(step, job),
+                        Level::Portable => kernels::forward::<Portable<$real>>(step, job),
+                    }
+                }
+            }
+
+            fn backward(step: &Step<Self>, job: Backward<Self>) {
+                job.check(step);
+                unsafe {
+                    match step.level {
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx512 => $backward_512(step, job),
+                        #[cfg(target_arch = "x86_64")]
+                        Level::Avx2 => $backward_2(step, job),
+                        Level::Portable => kernels::backward::<Portable<$real>>(step, job),
+                    }
+                }
+            }
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn $forward_512(step: &Step<$real>, job: Forward<$real>) {
+            unsafe { kernels::forward::<simd::Avx512<$real>>(step, job) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn $backward_512(step: &Step<$real>, job: Backward<$real>) {
+            unsafe { kernels::backward::<simd::Avx512<$real>>(step, job) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn $forward_2(step: &Step<$real>, job: Forward<$real>) {
+            unsafe { kernels::forward::<simd::Avx2<$real>>(step, job) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn $backward_2(step: &Step<$real>, job: Backward<$real>) {
+            unsafe { kernels::backward::<simd::Avx2<$real>>(step, job) }
+        }
+    };
+}
+
+kernels!(f32, forward_avx512_single, backward_avx512_single, forward_avx2_single, backward_avx2_single);
+kernels!(f64, forward_avx512_double, backward_avx512_double, forward_avx2_double, backward_avx2_double);
