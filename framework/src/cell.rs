@@ -146,6 +146,23 @@ pub trait Dynamics: Debug + Send + Sync {
         drive: Option<&Tensor>,
     ) -> Result<Tensors>;
 
+    /// The gates of the step that these arguments would take, by name, each `[batch, unit]` and from 0 to 1: `input`, `forget` and
+    /// `output` of a long short-term memory, `reset` and `update` of a gated recurrent unit. Default: there are none.
+    ///
+    /// # Errors
+    /// As [`Dynamics::step`].
+    fn gates(
+        &self,
+        clock: &Clock,
+        prepared: &Tensors,
+        state: &Tensors,
+        projected: &Tensor,
+        drive: Option<&Tensor>,
+    ) -> Result<Tensors> {
+        let _ = (clock, prepared, state, projected, drive);
+        Ok(Tensors::new())
+    }
+
     /// What heads read, `[batch, unit]`; the state's tensors may have leading axes, which are kept.
     ///
     /// # Errors

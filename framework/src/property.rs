@@ -16,6 +16,8 @@ pub enum Property {
     RateForm,
     /// Cell: every unit has a time constant.
     TimeConstants,
+    /// Cell: units have gates that can be looked at ([`crate::cell::Dynamics::gates`]).
+    Gates,
     /// Cell: heads are linear readouts of the rates that can be read, changed, added and dropped.
     LinearReadout,
     /// Task: an evaluation yields the fraction of correct answers.
@@ -42,6 +44,7 @@ impl Property {
             Self::AdditiveDrive => "a cell whose units take an additive drive",
             Self::RateForm => "a cell that is a rate network",
             Self::TimeConstants => "a cell whose units have time constants",
+            Self::Gates => "a cell whose units have gates",
             Self::LinearReadout => "a cell with a linear readout",
             Self::Accuracy => "a task with an accuracy",
             Self::Difficulty => "a task with a difficulty axis",
@@ -57,7 +60,12 @@ impl Property {
     pub fn of_cell(self) -> bool {
         matches!(
             self,
-            Self::Gradient | Self::AdditiveDrive | Self::RateForm | Self::TimeConstants | Self::LinearReadout
+            Self::Gradient
+                | Self::AdditiveDrive
+                | Self::RateForm
+                | Self::TimeConstants
+                | Self::Gates
+                | Self::LinearReadout
         )
     }
 }

@@ -14,6 +14,9 @@ use synfire::{
 
 /// Name of the state tensor `[batch, unit]`.
 const HIDDEN: &str = "hidden";
+/// Names of the gates `[batch, unit]`.
+const RESET_GATE: &str = "reset";
+const UPDATE_GATE: &str = "update";
 /// Name of the recurrent bias of the candidate `[unit]`, among prepared tensors: it stands behind the reset gate.
 const CANDIDATE_BIAS: &str = "candidate.bias";
 
@@ -30,6 +33,7 @@ const CANDIDATE_BIAS: &str = "candidate.bias";
 /// parameters `input.weight` `[3 hidden, input]`, `recurrent.weight` `[3 hidden, hidden]`, `input.bias`, `recurrent.bias`
 /// `[3 hidden]`; all start uniform in ±1/√hidden, as PyTorch's `GRU`
 /// state      `hidden` `[batch, hidden]`
+/// gates      `reset` r and `update` z `[batch, hidden]`
 ///
 /// Source: Cho et al. 2014, arXiv:1406.1078. Differs: the reset gate acts after the recurrent product, and `z` keeps the old state,
 /// as in PyTorch.
@@ -54,7 +58,7 @@ impl Cell for Gru {
     }
 
     fn provides(&self, _: &Registry) -> Properties {
-        Properties::from([Property::Gradient, Property::AdditiveDrive, Property::LinearReadout])
+        Properties::from([Property::Gradient, Property::AdditiveDrive, Property::Gates, Property::LinearReadout])
     }
 
     fn build(&self, context: &BuildContext, stream: &Stream) -> Result<Network> {
@@ -70,6 +74,28 @@ synfire::inventory::submit! { Component::cell::<Gru>("gru") }
 #[derive(Debug)]
 struct Gated {
     hidden: usize,
+}
+
+/// What a step works with, each `[batch, unit]`.
+struct Blocks {
+    reset: Tensor,
+    update: Tensor,
+    /// `u_n`, the recurrent part of the candidate's input.
+    from_units: Tensor,
+}
+
+impl Gated {
+    /// The gates and the recurrent part of the candidate, from one product.
+    fn blocks(&self, prepared: &Tensors, state: &Tensors, projected: &Tensor) -> Result<Blocks> {
+        let hidden = self.hidden as i64;
+        let recurrent = state.get(HIDDEN)?.f_matmul(prepared.get(RECURRENT_WEIGHT)?)?;
+        let gates = projected.f_narrow(1, 0, 2 * hidden)?.f_add(&recurrent.f_narrow(1, 0, 2 * hidden)?)?.f_sigmoid()?;
+        Ok(Blocks {
+            reset: gates.f_narrow(1, 0, hidden)?,
+            update: gates.f_narrow(1, hidden, hidden)?,
+            from_units: recurrent.f_narrow(1, 2 * hidden, hidden)?.f_add(prepared.get(CANDIDATE_BIAS)?)?,
+        })
+    }
 }
 
 impl Dynamics for Gated {
@@ -107,16 +133,25 @@ impl Dynamics for Gated {
         drive: Option<&Tensor>,
     ) -> Result<Tensors> {
         let (hidden, before) = (self.hidden as i64, state.get(HIDDEN)?);
-        let recurrent = before.f_matmul(prepared.get(RECURRENT_WEIGHT)?)?;
-        let gates = projected.f_narrow(1, 0, 2 * hidden)?.f_add(&recurrent.f_narrow(1, 0, 2 * hidden)?)?.f_sigmoid()?;
-        let (reset, update) = (gates.f_narrow(1, 0, hidden)?, gates.f_narrow(1, hidden, hidden)?);
-        let from_units = recurrent.f_narrow(1, 2 * hidden, hidden)?.f_add(prepared.get(CANDIDATE_BIAS)?)?;
+        let Blocks { reset, update, from_units } = self.blocks(prepared, state, projected)?;
         let mut input = projected.f_narrow(1, 2 * hidden, hidden)?;
         if let Some(drive) = drive {
             input = input.f_add(drive)?;
         }
         let candidate = input.f_addcmul(&reset, &from_units)?.f_tanh()?;
         Ok(Tensors::from([(HIDDEN, candidate.f_lerp_tensor(before, &update)?)]))
+    }
+
+    fn gates(
+        &self,
+        _: &Clock,
+        prepared: &Tensors,
+        state: &Tensors,
+        projected: &Tensor,
+        _: Option<&Tensor>,
+    ) -> Result<Tensors> {
+        let Blocks { reset, update, .. } = self.blocks(prepared, state, projected)?;
+        Ok(Tensors::from([(RESET_GATE, reset), (UPDATE_GATE, update)]))
     }
 
     fn rates(&self, state: &Tensors) -> Result<Tensor> {
@@ -149,5 +184,22 @@ mod tests {
     #[test]
     fn a_drive_adds_to_the_input_of_the_candidate() {
         testing::drive_is_an_input_bias(&Gru { hidden: 4 }, 2);
+    }
+
+    #[test]
+    fn the_step_is_made_of_its_gates() {
+        // h' = (1 - z) n + z h with n = tanh(a_n + r u_n), without input.
+        let [state, next, gates, prepared] = testing::step_and_gates(&Gru { hidden: 5 }, |state| {
+            state.insert(HIDDEN, state.get(HIDDEN).expect("there") * 0.0 + 0.4);
+        });
+        let [reset, update] = [RESET_GATE, UPDATE_GATE].map(|name| gates.get(name).expect("a gate"));
+        let before = state.get(HIDDEN).expect("there");
+        let recurrent = before.matmul(prepared.get(RECURRENT_WEIGHT).expect("there")).narrow(1, 10, 5);
+        let from_units = recurrent + prepared.get(CANDIDATE_BIAS).expect("there");
+        let candidate = (prepared.get(BIAS).expect("there").narrow(0, 10, 5) + reset * from_units).tanh();
+        let expected = &candidate + update * (before - &candidate);
+        let gap = (next.get(HIDDEN).expect("there") - expected).abs().max().double_value(&[]);
+        // a few operations in double precision
+        assert!(gap < 1e-14, "{gap}");
     }
 }

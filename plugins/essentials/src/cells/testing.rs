@@ -309,6 +309,22 @@ pub fn drive_is_an_input_bias(cell: &dyn Cell, block: i64) {
     assert!(!step(&projected, Some(&drive)).same_bytes(&step(&projected, None)));
 }
 
+/// One step without input from a state that `change` makes of the initial one: that state, the next one, the gates of the step,
+/// and what was prepared.
+pub fn step_and_gates(cell: &dyn Cell, change: impl Fn(&mut Tensors)) -> [Tensors; 4] {
+    let (probe, setting) = (Probe::default(), Setting::default());
+    let Network { parameters, dynamics, .. } = network(cell, &probe);
+    let clock = Clock { step: 0, since_border: 0, setting: &setting };
+    let prepared = dynamics.prepare(&parameters, &setting).expect("prepares");
+    let mut state = dynamics.initial_state(&prepared, 2, &mut Stream::new(3)).expect("state");
+    change(&mut state);
+    let silence = Tensor::zeros([1, 2, INPUTS], (Kind::Double, Device::Cpu));
+    let projected = dynamics.project(&prepared, &silence).expect("projects").select(0, 0);
+    let next = dynamics.step(&clock, &prepared, &state, &projected, None).expect("steps");
+    let gates = dynamics.gates(&clock, &prepared, &state, &projected, None).expect("gates");
+    [state, next, gates, prepared]
+}
+
 /// The problems that a cell reports of its options.
 pub fn problems(cell: &dyn Cell) -> String {
     let mut problems = Problems::under("cell");

@@ -191,8 +191,23 @@ impl Dynamics for Skipping {
         Ok(next)
     }
 
+    fn gates(
+        &self,
+        clock: &Clock,
+        prepared: &Tensors,
+        state: &Tensors,
+        projected: &Tensor,
+        drive: Option<&Tensor>,
+    ) -> Result<Tensors> {
+        self.inner.gates(clock, prepared, state, projected, drive)
+    }
+
     fn rates(&self, state: &Tensors) -> Result<Tensor> {
         self.inner.rates(state)
+    }
+
+    fn constant(&self, parameter: &str) -> bool {
+        self.inner.constant(parameter)
     }
 
     fn form(&self, setting: &Setting) -> Form {

@@ -174,6 +174,28 @@ fn the_schedule_wins_and_evaluation_is_the_bare_cell() {
 }
 
 #[test]
+fn constants_and_gates_are_those_of_the_inner_cell() {
+    assert!(build(&skip(4, 0.3)).dynamics.constant("time_constants"), "fixed time constants are learned by no rule");
+    let registry = Registry::linked().expect("no duplicates");
+    let context = BuildContext { registry: &registry, task: Idle.spec(), device: Device::Cpu, kind: Kind::Double };
+    let inner = Spec::with("lstm", &serde_json::json!({ "hidden": 3 }));
+    let network = Skip { inner, ..skip(4, 0.3) }.build(&context, &Stream::new(1)).expect("fits");
+    let conditions = setting(Mode::Training, &[]);
+    let clock = Clock { step: 0, since_border: 0, setting: &conditions };
+    let prepared = network.dynamics.prepare(&network.parameters, &conditions).expect("complete");
+    let state = network.dynamics.initial_state(&prepared, 2, &mut Stream::new(1)).expect("starts");
+    let input =
+        network.dynamics.project(&prepared, &Tensor::ones([1, 2, 1], (Kind::Double, Device::Cpu))).expect("fits");
+    let next = network.dynamics.step(&clock, &prepared, &state, &input.get(0), None).expect("steps");
+    let gates = network.dynamics.gates(&clock, &prepared, &next, &input.get(0), None).expect("has gates");
+    assert_eq!(gates.names().collect::<Vec<_>>(), ["input", "forget", "output"]);
+    let bare =
+        registry.build(&Spec::<dyn Cell>::with("lstm", &serde_json::json!({ "hidden": 3 })), "cell").expect("valid");
+    let dynamics = bare.build(&context, &Stream::new(1)).expect("fits").dynamics;
+    assert!(gates.same_bytes(&dynamics.gates(&clock, &prepared, &next, &input.get(0), None).expect("has gates")));
+}
+
+#[test]
 fn it_provides_what_the_inner_cell_does_but_for_the_rate_form() {
     let registry = Registry::linked().expect("no duplicates");
     let mut expected = registry.build(&skip(4, 0.3).inner, "cell").expect("valid").provides(&registry);
