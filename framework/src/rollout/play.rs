@@ -27,6 +27,8 @@ pub struct Moment<'a> {
     pub clock: Clock<'a>,
     /// The trials' input at this step, `[batch, input]`.
     pub input: Tensor,
+    /// The same as the step gets it: projected and with noise, `[batch, projected]`.
+    pub projected: Tensor,
 }
 
 /// What an online rule does within a trial.
@@ -333,13 +335,6 @@ pub(super) fn play_online(shared: &Shared, block: Block, hook: &mut dyn StepHook
     for (t, input) in inputs.iter().enumerate() {
         let since_border = since_border(&block.trials.periods, t);
         let clock = Clock { step: t, since_border, setting: shared.setting };
-        let moment = Moment { clock, input: input.shallow_clone() };
-        let own = hook.before(&moment, &parameters, &state)?;
-        let fed = said.as_ref().map(|output| network::feed_back(&parameters, output)).transpose()?;
-        let drive = match (own, fed) {
-            (Some(a), Some(b)) => Some(a + b),
-            (a, b) => a.or(b),
-        };
         // Changed weights act from the next step on.
         let step_input = match &noise {
             Some(noise) => {
@@ -347,6 +342,13 @@ pub(super) fn play_online(shared: &Shared, block: Block, hook: &mut dyn StepHook
                 &noise[t] + shared.dynamics.project(&prepared, &input.unsqueeze(0))?.squeeze_dim(0)
             }
             None => projected[t].shallow_clone(),
+        };
+        let moment = Moment { clock, input: input.shallow_clone(), projected: step_input.shallow_clone() };
+        let own = hook.before(&moment, &parameters, &state)?;
+        let fed = said.as_ref().map(|output| network::feed_back(&parameters, output)).transpose()?;
+        let drive = match (own, fed) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
         };
         state = shared.dynamics.step(&clock, &prepared, &state, &step_input, drive.as_ref())?;
         let rates = shared.dynamics.rates(&state)?;
