@@ -1,6 +1,6 @@
-//! What a network is driven with while its timescales are measured.
+//! What a network is driven with in long simulations.
 
-use super::Input;
+use super::timescales::Input;
 use crate::tasks::bit_stream::{Drawn, Rate};
 use synfire::subject::RunView;
 use synfire::task::{Answer, Target};

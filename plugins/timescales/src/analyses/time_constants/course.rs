@@ -1,36 +1,48 @@
 //! The time constants of one network over its training, and of several by level.
 
-use super::super::clock::{Clock, PARAMETER};
-use super::super::stage::{Stage, milestones};
-use super::super::summary::{Summary, share};
+use super::super::clock::{PARAMETER, most_substeps, time_constants};
+use super::super::stage::{Stage, level_name, milestones};
+use super::super::summary::Summary;
 use std::collections::BTreeMap;
 use synfire::subject::{At, RunView};
-use synfire::tensors::values_f64;
 use synfire::{Error, Result};
 
 /// The time constants of a network at one checkpoint.
 pub(super) struct Constants {
     pub update: u64,
     pub level: Option<usize>,
-    /// The parameter as it is, one for each unit or a single one for all.
+    /// The parameter as it is, one for each unit or a single one for all; layer by layer where there are several.
     pub raw: Vec<f64>,
-    /// The least value that acts, in the unit of the cell.
-    pub bound: f64,
+    /// The least value that acts of each, in the unit of the cell.
+    pub bounds: Vec<f64>,
+    /// `steps`, `ms` or `symbols`.
+    pub unit: &'static str,
 }
 
 impl Constants {
-    fn of(run: &RunView, at: At, bound: f64) -> Result<Self> {
+    fn of(run: &RunView, at: At, substeps: Option<usize>) -> Result<Self> {
         let Stage { update, level, checkpoint } = Stage::load(run, at)?;
-        let raw = checkpoint.parameters.find(PARAMETER).map(values_f64).ok_or_else(|| Error::Incompatible {
-            needs: format!("the parameter '{PARAMETER}'"),
-            because: format!("the networks of {} do not have it; use a cell with time constants", run.label),
-        })?;
-        Ok(Self { update, level, raw, bound })
+        let layers = time_constants(run, &checkpoint.parameters, substeps);
+        let Some(unit) = layers.first().map(|(clock, _)| clock.unit) else {
+            return Err(Error::Incompatible {
+                needs: format!("the parameter '{PARAMETER}'"),
+                because: format!("the networks of {} do not have it; use a cell with time constants", run.label),
+            });
+        };
+        if layers.iter().any(|(clock, _)| clock.unit != unit) {
+            return Err(Error::Incompatible {
+                needs: "time constants in one unit".into(),
+                because: format!("layers of {} count time in different units; give all the same unit", run.label),
+            });
+        }
+        let bounds = layers.iter().flat_map(|(clock, raw)| vec![clock.bound; raw.len()]).collect();
+        let raw = layers.into_iter().flat_map(|(_, raw)| raw).collect();
+        Ok(Self { update, level, raw, bounds, unit })
     }
 
     /// The values as the cell uses them.
     pub fn clamped(&self) -> Vec<f64> {
-        self.raw.iter().map(|tau| tau.max(self.bound)).collect()
+        self.raw.iter().zip(&self.bounds).map(|(tau, bound)| tau.max(*bound)).collect()
     }
 
     pub fn raw_summary(&self) -> Summary {
@@ -43,7 +55,8 @@ impl Constants {
 
     /// Share of units at or below the bound.
     pub fn frozen(&self) -> f64 {
-        share(&self.raw, |tau| tau <= self.bound)
+        let frozen = self.raw.iter().zip(&self.bounds).filter(|(tau, bound)| tau <= bound).count();
+        frozen as f64 / self.raw.len() as f64
     }
 }
 
@@ -60,14 +73,12 @@ pub(super) struct Course {
 
 impl Course {
     pub fn of(run: &RunView) -> Result<Self> {
-        let Clock { unit, bound, .. } = Clock::of_lesson(run)?;
-        let stages = match &milestones(run)[..] {
-            [] => vec![Constants::of(run, At::Last, bound)?],
-            updates => updates.iter().map(|u| Constants::of(run, At::Update(*u), bound)).collect::<Result<_>>()?,
+        let substeps = most_substeps(run)?;
+        let stages: Vec<Constants> = match &milestones(run)[..] {
+            [] => vec![Constants::of(run, At::Last, substeps)?],
+            updates => updates.iter().map(|u| Constants::of(run, At::Update(*u), substeps)).collect::<Result<_>>()?,
         };
-        let spec = &run.parts.spec;
-        let level_name = spec.difficulty.as_ref().map_or_else(|| "level".to_string(), |d| d.name.clone());
-        Ok(Self { label: run.label.clone(), level_name, unit, stages })
+        Ok(Self { label: run.label.clone(), level_name: level_name(run), unit: stages[0].unit, stages })
     }
 
     pub fn first(&self) -> &Constants {

@@ -96,8 +96,9 @@ pub(super) fn distribution(courses: &[Course], groups: &Groups) -> Figure {
             panel = panel.mark(Histogram::new(of(Course::first)).bins(BINS).label(name_of(&of_group, Course::first)));
         }
         panel = panel.mark(Histogram::new(of(Course::last)).bins(BINS).label(name_of(&of_group, Course::last)));
-        let bound = of_group.first().map_or(1.0, |course| course.last().bound);
-        panel.mark(Rule::vertical(bound).label("least that acts"))
+        let bounds = of_group.first().map_or(&[][..], |course| &course.last().bounds);
+        let bound = bounds.iter().copied().reduce(f64::min);
+        panel.marks(bound.map(|bound| Rule::vertical(bound).label("least that acts")))
     });
     Figure::new("time-constant-distribution", "Distribution of time constants over units")
         .caption("Raw parameters of all units at the first and the last checkpoint. Units at or below the least value that acts are frozen there.")

@@ -1,13 +1,13 @@
 //! The timescales of one network.
 
-use super::super::clock::{Clock, PARAMETER};
-use super::super::stage::Stage;
+use super::super::clock::time_constants;
+use super::super::stage::{Stage, level_name};
 use super::super::summary::{Summary, share};
 use super::simulation::Simulated;
 use crate::autocorrelation::autocorrelation;
 use crate::exponential_fit::{Component, Criterion, FitOptions, Timescale, fit_timescale};
+use synfire::Property;
 use synfire::subject::RunView;
-use synfire::tensors::values_f64;
 use synfire::workers::Workers;
 
 /// A timescale of at most one step is no memory: the autocorrelation falls or alternates within a step.
@@ -24,22 +24,33 @@ pub(super) struct Origin {
     pub level: Option<usize>,
     /// What levels are called.
     pub level_name: String,
-    /// Trained time constants in steps, one for each unit or one for all; empty where there are none.
+    /// Trained time constants in steps, one for each of the units that heads read or one for all; empty where there are none.
     pub trained: Vec<f64>,
 }
 
 impl Origin {
-    /// A network of a run, played with symbols of so many steps.
-    pub fn of(run: &RunView, stage: &Stage, substeps: Option<usize>) -> Self {
-        let step = Clock::of(run, substeps).step;
-        let parameter = stage.checkpoint.parameters.find(PARAMETER).map(values_f64).unwrap_or_default();
-        let difficulty = run.parts.spec.difficulty.as_ref();
+    /// A network of a run, whose heads read this many units, played with symbols of so many steps.
+    pub fn of(run: &RunView, stage: &Stage, units: usize, substeps: Option<usize>) -> Self {
+        // In a network of several layers all must have them, else it is not said which units they belong to.
+        let has = |registry| run.parts.cell.provides(registry).contains(&Property::TimeConstants);
+        let layers = match run.context().is_ok_and(|context| has(context.registry)) {
+            true => time_constants(run, &stage.checkpoint.parameters, substeps),
+            false => Vec::new(),
+        };
+        let layers: Vec<Vec<f64>> =
+            layers.into_iter().map(|(clock, taus)| taus.into_iter().map(|tau| tau / clock.step).collect()).collect();
+        let trained = match (&layers[..], layers.concat()) {
+            ([only], _) => only.clone(),
+            (_, all) if all.len() == units => all,
+            ([.., last], _) if last.len() == units => last.clone(),
+            _ => Vec::new(),
+        };
         Self {
             label: run.label.clone(),
             update: Some(stage.update),
             level: stage.level,
-            level_name: difficulty.map_or_else(|| "level".to_string(), |difficulty| difficulty.name.clone()),
-            trained: parameter.into_iter().map(|tau| tau / step).collect(),
+            level_name: level_name(run),
+            trained,
         }
     }
 

@@ -1,11 +1,11 @@
 //! How long units remember in the running network: the decay of their autocorrelation.
 
-mod drive;
 mod figures;
 mod measured;
 #[cfg(test)]
 mod network_tests;
 mod options;
+mod signal;
 mod simulation;
 mod tables;
 #[cfg(test)]
@@ -13,15 +13,17 @@ mod tests;
 
 pub use options::{Checkpoints, Input, NamedCheckpoints};
 
-use super::stage::{Stage, milestones};
+use super::drive::Plan;
+use super::long_run::Length;
+use super::stage::Stage;
 use crate::autocorrelation::autocovariance;
 use crate::exponential_fit::{Criterion, FitOptions, Starts};
 use crate::tasks::bit_stream::Rate;
-use drive::Plan;
 use measured::{Measured, Origin};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use simulation::{Length, Simulated, simulate};
+use signal::{RATES, Signal};
+use simulation::{Measurement, Simulated, simulate};
 use synfire::analysis::Scope;
 use synfire::storage::array::Array;
 use synfire::subject::{At, RunView};
@@ -37,6 +39,10 @@ use synfire::{Analysis, Component, Error, Findings, Problems, Properties, Proper
 /// are constant have no timescale. Look at how many were kept: it depends on the rate of ones, so with `rate = "uniform"` and few
 /// trials two measurements of a network differ much. State is carried on from stretch to stretch; correlated noise begins anew
 /// in each.
+///
+/// With `signal` a tensor of the cell's state is measured in place of the rates, for example `signal = "cell"` for the long
+/// short-term memory whose published timescales are those of the cell state, with `steps = 50000`, `rate = 0.5` and symbols
+/// `plus-minus` of the task (burn-in 500 and 10 trials as always). States are recorded step by step, which takes longer.
 ///
 /// It also measures recordings: each array of a data file is an activity `[time, trial, unit]` or `[time, unit]`.
 ///
@@ -63,6 +69,8 @@ pub struct Timescales {
     /// Largest lag of the autocorrelation, in steps.
     #[schemars(range(min = 4))]
     pub max_lag: usize,
+    /// What is measured: `rates`, or the name of a tensor of the cell's state. Recordings are taken as they are.
+    pub signal: String,
     /// What drives the network.
     pub input: Input,
     /// Probability of a 1 where `input` is bits: `uniform` draws one for each trial, a number fixes it.
@@ -89,6 +97,7 @@ impl Default for Timescales {
             burn_in: 500,
             trials: 10,
             max_lag: 200,
+            signal: RATES.into(),
             input: Input::default(),
             rate: Rate::UNIFORM,
             at: Checkpoints::default(),
@@ -111,6 +120,12 @@ impl Analysis for Timescales {
         problems.require(self.max_lag >= self.fit_lag, "max_lag", self.max_lag, &rule);
         let rule = format!("more than max_lag = {}", self.max_lag);
         problems.require(self.steps > self.max_lag, "steps", self.steps, &rule);
+        problems.require(
+            !self.signal.is_empty(),
+            "signal",
+            "empty",
+            "rates, or the name of a tensor of the cell's state",
+        );
         if let Rate::Fixed(rate) = self.rate {
             problems.require((0.0..=1.0).contains(&rate), "rate", rate, "from 0 to 1");
         }
@@ -137,7 +152,11 @@ impl Analysis for Timescales {
                 "timescales need a run, or a data file with an activity [time, trial, unit]".into(),
             ));
         }
-        tables::findings(&all)
+        let mut findings = tables::findings(&all)?;
+        if self.signal != RATES {
+            findings.value("signal", self.signal.as_str());
+        }
+        Ok(findings)
     }
 }
 
@@ -153,29 +172,21 @@ impl Timescales {
 
     /// The networks of a run that `at` names, in the order of training.
     fn measure_run(&self, run: &RunView, subject: &Subject) -> Result<Vec<Measured>> {
-        let points = match self.at {
-            Checkpoints::Named(NamedCheckpoints::Last) => vec![At::Last],
-            Checkpoints::Named(NamedCheckpoints::Initial) => vec![At::Initial],
-            Checkpoints::Named(NamedCheckpoints::Milestones) => milestones(run).into_iter().map(At::Update).collect(),
-            Checkpoints::Update(update) => vec![At::Update(update)],
-        };
-        points.into_iter().map(|at| self.measure_network(run, at, subject)).collect()
+        self.at.of(run).into_iter().map(|at| self.measure_network(run, at, subject)).collect()
     }
 
     fn measure_network(&self, run: &RunView, at: At, subject: &Subject) -> Result<Measured> {
         let stage = Stage::load(run, at)?;
-        let history = &stage.checkpoint.state.history;
-        let lesson = history.lesson().or_else(|| run.history().lessons.first().map(|record| &record.lesson));
-        let lesson = lesson.cloned().unwrap_or_default();
-        let readout = stage.checkpoint.state.readout.clone();
-        let network = run.parts.network_from(&run.context()?, stage.checkpoint.parameters.shallow_clone(), readout)?;
+        let (lesson, network) = (stage.lesson(run), stage.network(run)?);
         // The same input for all networks of a run, so that they differ by their weights alone.
         let stream = subject.stream.child("simulation").at(run.member as u64);
+        let signal = Signal::new(&self.signal, &network, &run.setting(&lesson, &stream.child("setting"))?)?;
         let plan = Plan::new(run, &lesson, &network.readout.heads, self.input, self.rate, &stream)?;
-        let origin = Origin::of(run, &stage, plan.substeps);
-        let length = Length { steps: self.steps, burn_in: self.burn_in, trials: self.trials, max_lag: self.max_lag };
+        let origin = Origin::of(run, &stage, network.dynamics.units(), plan.substeps);
+        let length = Length { steps: self.steps, burn_in: self.burn_in };
+        let measurement = Measurement { length, trials: self.trials, max_lag: self.max_lag, signal };
         tracing::info!(run = %run.label, update = stage.update, "simulating for timescales");
-        let simulated = simulate(run, &network, &lesson, &plan, length, &stream)?;
+        let simulated = simulate(run, &network, &lesson, &plan, measurement, &stream)?;
         Ok(Measured::new(origin, simulated, &self.fit(), subject.workers))
     }
 

@@ -1,15 +1,16 @@
 //! Networks whose timescales are known, and networks that were trained.
 
-use super::super::fixture::experiment;
+use super::super::fixture::{experiment, gated_run};
 use super::*;
 use serde_json::json;
 use std::sync::atomic::AtomicBool;
 use synfire::observer::Silent;
 use synfire::run::RunDir;
 use synfire::table::Table;
+use synfire::tch::{Device, Kind, Tensor};
 use synfire::trainer::Session;
 use synfire::workers::Workers;
-use synfire::{Experiment, Spec, Stream};
+use synfire::{Experiment, Network, Spec, Stream};
 
 /// Train a network for a few updates at each level and give it to `look`.
 fn trained<R>(experiment: &Experiment, threads: usize, look: impl FnOnce(&RunDir, &Subject) -> R) -> R {
@@ -125,4 +126,50 @@ fn bits_need_a_task_with_bits() {
         assert!((90..=210).contains(&ones), "{ones}");
         assert!(options.run(subject).is_ok());
     });
+}
+
+#[test]
+fn any_tensor_of_the_state_can_be_measured() {
+    // With an open forget gate of sigmoid(2 b) and no other weights than those of the input, the cell state of a unit is an
+    // autoregressive process driven by bits: its autocorrelation at lag k is f^k, with a timescale of -1 / ln f.
+    let taus = [3.0f64, 8.0];
+    let change = |network: &mut Network| {
+        let forget = taus.map(|tau| (-1.0 / tau).exp()).map(|f| (f / (1.0 - f)).ln());
+        let row = |values: [f64; 2], block: usize| {
+            let mut all = [0.0; 8];
+            all[2 * block..2 * block + 2].copy_from_slice(&values);
+            Tensor::from_slice(&all)
+        };
+        network.parameters.insert("input.weight", row([0.3, 0.3], 2).reshape([8, 1]));
+        network.parameters.insert("recurrent.weight", Tensor::zeros([8, 2], (Kind::Double, Device::Cpu)));
+        network.parameters.insert("input.bias", row(forget, 1));
+        network.parameters.insert("recurrent.bias", row([0.0, 0.0], 1));
+    };
+    let registry = Registry::linked().expect("links");
+    let workers = Workers::new(2).expect("threads");
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let dir = gated_run(&folder.path().join("run"), &json!({ "type": "lstm", "hidden": 2 }), &[&change]);
+    let runs = RunView::open(&dir, &registry, &workers).expect("opens");
+    let subject =
+        Subject { runs, groups: Vec::new(), data: Default::default(), stream: Stream::new(3), workers: &workers };
+    let options = Timescales { steps: 8000, trials: 6, rate: Rate::Fixed(0.5), ..Timescales::default() };
+    let of = |signal: &str| Timescales { signal: signal.into(), ..options.clone() }.run(&subject);
+    let findings = of("cell").expect("runs");
+    assert_eq!(findings.values["signal"], "cell".into());
+    let units = table(&findings, "units");
+    let single = units.columns.iter().position(|column| column == "tau_single").expect("column");
+    for (row, tau) in units.rows.iter().zip(taus) {
+        let synfire::table::Value::Number(found) = row[single] else { panic!("not fitted: {row:?}") };
+        // 48 000 points: deviations of at most tau sqrt(2 tau / n), 2 %.
+        assert!((found / tau - 1.0).abs() < 0.08, "{tau}: {found}");
+    }
+    // A state that is also the rate gives the same numbers, step by step and at once.
+    let (hidden, rates) = (of("hidden").expect("runs"), of("rates").expect("runs"));
+    assert_eq!(hidden.arrays["autocorrelation"], rates.arrays["autocorrelation"]);
+    assert_ne!(hidden.arrays["autocorrelation"], findings.arrays["autocorrelation"]);
+    let refused = of("cells").expect_err("no such tensor").to_string();
+    assert_eq!(
+        refused,
+        "analysis.signal is 'cells', which is no tensor of the cell's state; use one of: rates, hidden, cell"
+    );
 }

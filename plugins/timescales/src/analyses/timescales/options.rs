@@ -1,7 +1,9 @@
 //! Choices of the analysis that are a name or a number.
 
+use crate::analyses::stage::milestones;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use synfire::subject::{At, RunView};
 
 /// What drives the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -43,5 +45,17 @@ pub enum NamedCheckpoints {
 impl Default for Checkpoints {
     fn default() -> Self {
         Self::Named(NamedCheckpoints::Last)
+    }
+}
+
+impl Checkpoints {
+    /// The networks of a run that it names, in the order of training.
+    pub(in crate::analyses) fn of(self, run: &RunView) -> Vec<At> {
+        match self {
+            Self::Named(NamedCheckpoints::Last) => vec![At::Last],
+            Self::Named(NamedCheckpoints::Initial) => vec![At::Initial],
+            Self::Named(NamedCheckpoints::Milestones) => milestones(run).into_iter().map(At::Update).collect(),
+            Self::Update(update) => vec![At::Update(update)],
+        }
     }
 }
