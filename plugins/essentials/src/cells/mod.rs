@@ -5,6 +5,7 @@ pub mod gru;
 pub mod leaky_rnn;
 pub mod lstm;
 mod projection;
+pub mod stacked;
 mod start;
 #[cfg(test)]
 mod testing;
@@ -12,4 +13,5 @@ mod testing;
 pub use elman::Elman;
 pub use gru::Gru;
 pub use leaky_rnn::LeakyRnn;
-pub use lstm::Lstm;
+pub use lstm::{ForgetGate, Lstm};
+pub use stacked::Stacked;
