@@ -75,8 +75,14 @@ mod fixtures {
                 // From zero states, in double precision, as the stored logits.
                 experiment.training.precision = Precision::Double;
                 let mut options = experiment.cell.options();
-                if experiment.cell.name == "leaky-rnn" {
-                    options["initial_state"] = serde_json::json!({ "low": 0.0, "high": 0.0 });
+                let silence = serde_json::json!({ "low": 0.0, "high": 0.0 });
+                match experiment.cell.name.as_str() {
+                    "leaky-rnn" => options["initial_state"] = silence,
+                    "stacked" => {
+                        let layers = options["layers"].as_array_mut().unwrap();
+                        layers.iter_mut().for_each(|layer| layer["initial_state"] = silence.clone());
+                    }
+                    _ => {}
                 }
                 experiment.cell = synfire::Spec::with(experiment.cell.name.clone(), &options);
             })

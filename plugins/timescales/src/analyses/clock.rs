@@ -66,12 +66,9 @@ fn within(mut cell: String, mut options: Value, mut name: &str) -> (String, Valu
 
 /// The time constants of a network as they are, layer by layer where it has several, in trials that show each symbol for so many
 /// steps; empty where there are none.
-pub(super) fn time_constants(
-    run: &RunView,
-    parameters: &Tensors,
-    substeps: Option<usize>,
-) -> Vec<(Clock, Vec<f64>)> {
-    let own = |name: &str| name.strip_suffix(PARAMETER).is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('.'));
+pub(super) fn time_constants(run: &RunView, parameters: &Tensors, substeps: Option<usize>) -> Vec<(Clock, Vec<f64>)> {
+    let own =
+        |name: &str| name.strip_suffix(PARAMETER).is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('.'));
     let found = parameters.iter().filter(|(name, _)| own(name));
     found.map(|(name, tensor)| (Clock::of(run, name, substeps), values_f64(tensor))).collect()
 }
