@@ -176,18 +176,19 @@ impl Format for TimescalesCheckpoint {
                 Spec::new("n-parity")
             }
         };
-        match (name.steps(), &cell.name[..]) {
-            (Some(steps), _) => {
+        let continuous = cell.name == CONTINUOUS_RNN || cell.options()["layers"][0]["type"] == CONTINUOUS_RNN;
+        match name.steps() {
+            Some(steps) => {
                 let mut options = task.options();
                 options["repeat"] = json!(steps);
                 task = Spec::with(task.name.clone(), &options);
             }
-            (None, CONTINUOUS_RNN) => {
+            None if continuous => {
                 notes.push(
                     "The folder's name does not say for how many steps symbols were shown; set task.repeat.".into(),
                 );
             }
-            (None, _) => {}
+            None => {}
         }
         if let Some(head) = lesson.iter().flat_map(|l| &l.levels).map(|l| l.head).find(|head| *head >= read.heads) {
             let problem = format_args!("is named for levels up to head {head}, but has {} heads", read.heads);
