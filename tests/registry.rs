@@ -30,7 +30,7 @@ fn the_names_promised_to_users_are_there() {
     let registry = Registry::linked().expect("no duplicates");
     let promised = [
         (Kind::Task, &["n-parity", "delayed-match", "pulsed-parity", "flip-flop", "sine-wave", "delayed-copy"][..]),
-        (Kind::Cell, &["leaky-rnn", "continuous-rnn", "elman", "lstm", "gru", "skip"]),
+        (Kind::Cell, &["leaky-rnn", "continuous-rnn", "elman", "lstm", "gru", "skip", "stacked"]),
         (Kind::Curriculum, &["fixed-budget", "threshold", "direct", "single-level", "cumulative", "sliding-window"]),
         (Kind::Rule, &["bptt", "force"]),
         (
@@ -44,6 +44,7 @@ fn the_names_promised_to_users_are_there() {
                 "perturbation",
                 "timescales",
                 "time-constants",
+                "gate-timescales",
             ],
         ),
         (Kind::Format, &["timescales-checkpoint", "state-dict", "safetensors", "npz"]),
