@@ -8,6 +8,7 @@ use crate::table::{Table, Value};
 use crate::{Problems, Registry, Result};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 use std::fmt::Debug;
 
 /// Something that is measured on runs.
@@ -24,6 +25,12 @@ pub trait Analysis: Debug + Send + Sync {
     fn needs(&self, registry: &Registry) -> Properties {
         let _ = registry;
         Properties::new()
+    }
+
+    /// Options of the run's own task that are otherwise while it looks, by name; they are checked together with the experiment. It
+    /// then looks at the run through [`crate::subject::RunView::with_task`]. Default: none.
+    fn task_options(&self) -> Map<String, serde_json::Value> {
+        Map::new()
     }
 
     /// What it looks at.

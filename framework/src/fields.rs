@@ -56,6 +56,20 @@ pub(crate) fn inherit(given: &mut Value, defaults: &Value) {
     }
 }
 
+/// Put `over` on top of `base`: tables are joined field by field unless they are of different `type`, everything else is replaced.
+pub(crate) fn overlay(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over))
+            if over.get("type").is_none_or(|kind| base.get("type") == Some(kind)) =>
+        {
+            for (key, value) in over {
+                overlay(base.entry(key.as_str()).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
 /// What serde calls types, and what people call them.
 const WORDS: [(&str, &str); 9] = [
     ("expected usize", "expected a whole number"),
@@ -136,6 +150,21 @@ mod tests {
         assert_eq!(read(other.clone()), other, "another type, or no type, inherits nothing");
         let nested = read(json!({"optimizer": {"inner": {"z": 3}}}));
         assert_eq!(nested["optimizer"]["inner"], json!({"type": "a", "z": 3}));
+    }
+
+    #[test]
+    fn tables_are_joined_and_other_values_replaced() {
+        let base = json!({"rate": 0.5, "times": {"cue": 1, "delay": 2}, "inner": {"type": "a", "x": 1}});
+        let joined = |over: Value| {
+            let mut base = base.clone();
+            overlay(&mut base, &over);
+            base
+        };
+        let expected =
+            json!({"rate": [1], "times": {"cue": 1, "delay": 3}, "inner": {"type": "a", "x": 1}, "new": {"y": 1}});
+        assert_eq!(joined(json!({"rate": [1], "times": {"delay": 3}, "new": {"y": 1}})), expected);
+        assert_eq!(joined(json!({"inner": {"type": "b"}}))["inner"], json!({"type": "b"}));
+        assert_eq!(joined(json!({"inner": {"x": 2}}))["inner"], json!({"type": "a", "x": 2}));
     }
 
     #[derive(Debug, Default, PartialEq, Deserialize)]

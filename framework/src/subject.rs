@@ -12,6 +12,7 @@ use crate::task::Trials;
 use crate::workers::{Workers, guarded};
 use crate::{Error, Experiment, Registry, Result, Stream, Tensors};
 use indexmap::IndexMap;
+use serde_json::{Map, Value};
 use tch::Device;
 
 /// What an analysis is handed.
@@ -110,6 +111,30 @@ impl<'a> RunView<'a> {
         let device = experiment.device()?;
         let last = dir.load_last_checkpoint(device)?;
         Ok(Self { label, member, experiment, parts, dir, workers, registry, last })
+    }
+
+    /// The same networks under other options of their task, such as longer trials or answers at every step: tables among `options`
+    /// are joined with those of the task, other values replace them.
+    ///
+    /// # Errors
+    /// [`Error::Config`] below `analysis.task` when the task refuses the options, or has other inputs or outputs with them.
+    pub fn with_task(&self, options: &Map<String, Value>) -> Result<Self> {
+        let experiment = self.experiment.with_task(options, self.registry, "analysis.task")?;
+        let last = Checkpoint {
+            parameters: self.last.parameters.shallow_clone(),
+            learner: self.last.learner.shallow_clone(),
+            state: self.last.state.clone(),
+        };
+        Ok(Self {
+            label: self.label.clone(),
+            member: self.member,
+            parts: experiment.parts(self.registry)?,
+            experiment,
+            dir: self.dir.clone(),
+            workers: self.workers,
+            registry: self.registry,
+            last,
+        })
     }
 
     /// The device the network runs on.

@@ -18,6 +18,7 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tch::Device;
 
 /// Everything that determines a run.
@@ -126,8 +127,21 @@ impl Experiment {
             }
             for (i, analysis) in analyses.iter().enumerate() {
                 if let Some(analysis) = analysis {
-                    let path = format!("analysis[{i}]");
-                    offered.meets(&path, &self.analysis[i].name, analysis.needs(registry), &mut problems);
+                    let (path, name) = (format!("analysis[{i}]"), &self.analysis[i].name);
+                    match self.judged(registry, &**analysis, &format!("{path}.task")) {
+                        Ok(None) => offered.meets(&path, name, analysis.needs(registry), &mut problems),
+                        Ok(Some(judged)) => {
+                            let task = (self.task.name.as_str(), judged.provides(registry));
+                            let offered = Offer { registry, task, cell: (&self.cell.name, cell.provides(registry)) };
+                            offered.meets(&path, name, analysis.needs(registry), &mut problems);
+                        }
+                        Err(error) => {
+                            let mut found = error.into_problems(&path);
+                            let who = format!("('{name}' sets it for the task '{}')", self.task.name);
+                            found.iter_mut().for_each(|problem| problem.problem += &format!(" {who}"));
+                            problems.extend(found);
+                        }
+                    }
                 }
             }
         }
@@ -140,6 +154,37 @@ impl Experiment {
             }
             _ => Err(Error::Failed("a part could not be built".into())),
         }
+    }
+
+    /// The same experiment under other options of its task, for judging its networks otherwise than they were trained; without its
+    /// analyses. Tables among the options are joined with those of the task, other values replace them. Problems are reported below
+    /// `path`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the task refuses the options, or has other inputs or outputs with them.
+    pub fn with_task(&self, options: &Map<String, Value>, registry: &Registry, path: &str) -> Result<Self> {
+        let mut all = self.task.options();
+        crate::fields::overlay(&mut all, &Value::Object(options.clone()));
+        let task: Spec<dyn Task> = Spec::with(self.task.name.clone(), &all);
+        let new = registry.build(&task, path)?.spec();
+        let old = registry.build(&self.task, "task")?.spec();
+        for (what, old, new) in [("inputs", old.inputs.len(), new.inputs.len()), ("outputs", old.outputs, new.outputs)]
+        {
+            if old != new {
+                let problem = format!("gives the task {new} {what}; the network was built for {old}");
+                return Err(Error::config(path, problem, "leave the options that change them as in training"));
+            }
+        }
+        Ok(Self { task, analysis: Vec::new(), ..self.clone() })
+    }
+
+    /// The task as an analysis wants it, if it wants it otherwise.
+    fn judged(&self, registry: &Registry, analysis: &dyn Analysis, path: &str) -> Result<Option<Box<dyn Task>>> {
+        let options = analysis.task_options();
+        if options.is_empty() {
+            return Ok(None);
+        }
+        registry.build(&self.with_task(&options, registry, path)?.task, path).map(Some)
     }
 
     /// The same experiment with every option written out, and a name.

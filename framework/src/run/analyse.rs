@@ -55,7 +55,18 @@ impl<'a> Analyst<'a> {
     /// # Errors
     /// [`Error::Config`] naming both parts and parts that would fit.
     pub fn fits(&self, experiment: &Experiment) -> Result<()> {
-        Experiment { analysis: vec![self.spec.clone()], ..experiment.clone() }.parts(self.registry).map(drop)
+        let fitting =
+            Experiment { analysis: vec![self.spec.clone()], ..experiment.clone() }.parts(self.registry).map(drop);
+        // Here it is no item of a list: its options are set as `analysis.OPTION`.
+        fitting.map_err(|error| match error {
+            Error::Config(mut problems) => {
+                problems
+                    .iter_mut()
+                    .for_each(|problem| problem.path = problem.path.replacen("analysis[0]", "analysis", 1));
+                Error::Config(problems)
+            }
+            other => other,
+        })
     }
 
     /// Open the networks of a run, refusing those it cannot look at.

@@ -4,12 +4,18 @@
 
 pub mod analyses;
 pub mod cells;
+pub mod checkpoints;
+pub mod correlation;
 pub mod curricula;
+pub mod drive;
 pub mod eigen;
 pub mod formats;
+pub mod levels;
 pub mod power;
 pub mod principal_components;
+pub mod protocol;
 pub mod rules;
+pub mod simulation;
 pub mod tasks;
 pub mod variants;
 

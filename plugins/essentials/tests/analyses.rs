@@ -16,20 +16,35 @@ use synfire::tch::{Device, Kind};
 use synfire::trainer::Session;
 use synfire::workers::Workers;
 use synfire::{
-    Analysis, Component, Curriculum, Experiment, Findings, Lesson, Registry, Result, Spec, Stream, Subject, Task,
-    TaskSpec, Trials,
+    Analysis, Component, Curriculum, Experiment, Findings, Lesson, Problems, Registry, Result, Spec, Stream, Subject,
+    Task, TaskSpec, Trials,
 };
 use synfire_essentials as _;
 
 /// Recall the bit that was shown some steps before the last.
 ///
 /// Source: none; for tests.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Recall {}
+struct Recall {
+    /// Number of bits.
+    length: usize,
+    /// Probability of a 1.
+    rate: f64,
+}
+
+impl Default for Recall {
+    fn default() -> Self {
+        Self { length: 12, rate: 0.5 }
+    }
+}
 
 #[typetag::serde(name = "test-recall")]
 impl Task for Recall {
+    fn check(&self, _: &Registry, problems: &mut Problems) {
+        problems.require(self.length >= 10, "length", self.length, "at least 10");
+    }
+
     fn spec(&self) -> TaskSpec {
         let difficulty =
             Difficulty { name: "N".into(), lowest: 1, highest: Some(9), default: 1, several_at_once: true };
@@ -44,9 +59,9 @@ impl Task for Recall {
     }
 
     fn trials(&self, lesson: &Lesson, batch: usize, stream: &mut Stream) -> Result<Trials> {
-        let (time, rows) = (12, batch as i64);
+        let (time, rows) = (self.length as i64, batch as i64);
         let bits =
-            stream.uniform_tensor(&[time, rows], 0.0, 1.0, Kind::Float, Device::Cpu).gt(0.5).to_kind(Kind::Int64);
+            stream.uniform_tensor(&[time, rows], 0.0, 1.0, Kind::Float, Device::Cpu).lt(self.rate).to_kind(Kind::Int64);
         let targets = lesson.levels_of(&self.spec()).into_iter().map(|level| {
             let shown = bits.get(time - 1 - level.level as i64);
             Target::new(level.head, Some(level.level), Answer::FinalStep, shown, None)
@@ -54,7 +69,7 @@ impl Task for Recall {
         Ok(Trials {
             targets: targets.collect(),
             inputs: (bits.to_kind(Kind::Float) * 2.0 - 1.0).unsqueeze(-1),
-            periods: vec![Period::new("early", 0, 9), Period::new("late", 9, 12)],
+            periods: vec![Period::new("early", 0, 9), Period::new("late", 9, self.length)],
             ..Trials::default()
         })
     }
@@ -245,6 +260,165 @@ fn disturbance_grows_with_its_strength() {
     // a relative change of 1e-4 moves hardly any answer; one of 10 leaves nothing of what was learned
     assert!(accuracies[..3].iter().all(|a| (a - base).abs() < 0.02), "{accuracies:?} {base}");
     assert!(accuracies[15..].iter().all(|a| *a < base - 0.1), "{accuracies:?} {base}");
+    tables_are_rectangular(&findings);
+}
+
+#[test]
+fn networks_are_judged_under_other_options_of_their_task() {
+    let select = serde_json::json!({"by": "parameter", "count": 3});
+    let as_trained = analyze("ablation", serde_json::json!({"trials": 200, "select": select})).expect("runs");
+    let task = serde_json::json!({"length": 30, "rate": 0.4});
+    let options = serde_json::json!({"trials": 200, "select": select, "task": task});
+    let longer = analyze("ablation", options).expect("runs");
+    assert_eq!(as_trained.values["protocol"], "trials as in training".into());
+    let protocol = "trials with length = 30, rate = 0.4, otherwise as in training";
+    assert_eq!(longer.values["protocol"], protocol.into());
+    assert!(longer.figures[0].caption.contains(protocol));
+    // The base is what an evaluation of the run under these options gives.
+    let registry = Registry::linked().expect("registry");
+    let workers = Workers::new(1).expect("threads");
+    let dir = RunDir::open(run().join("recall")).expect("opens");
+    let view = RunView::open(&dir, &registry, &workers).expect("opens").remove(0);
+    let other = view.with_task(task.as_object().expect("a table")).expect("fits");
+    assert_eq!(other.experiment.task.options(), serde_json::json!({"length": 30, "rate": 0.4}));
+    let network = other.network(synfire::subject::At::Last).expect("loads");
+    assert_eq!(other.trials(&other.lesson(), 2, &Stream::new(1)).expect("draws").time(), 30);
+    let stream = Stream::new(5).child("judged");
+    let judged = other.evaluate(&network, &other.lesson(), 200, &stream).expect("judges").accuracy;
+    assert_eq!(longer.values["accuracy"], judged.into());
+    assert_eq!(longer.arrays["base"].to_f64(), judged.into_iter().collect::<Vec<_>>());
+    // One accuracy and one time constant a silenced unit, for tests of significance.
+    let constants = network.parameters.get("time_constants").expect("there");
+    let ArrayValues::I64(units) = longer.arrays["unit"].values() else { panic!("numbers of units") };
+    assert_eq!(longer.arrays["group"].to_f64(), [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+    for (unit, constant) in units.iter().zip(longer.arrays["time_constants"].to_f64()) {
+        assert_eq!(constants.double_value(&[*unit]), constant);
+    }
+    let disturbed = serde_json::json!({"trials": 50, "draws": 2, "task": task, "strengths": {"lowest": 0.1, "highest": 1.0, "count": 2}});
+    let disturbed = analyze("perturbation", disturbed).expect("runs");
+    assert_eq!(disturbed.values["protocol"], protocol.into());
+    assert_eq!(disturbed.arrays["recurrent_normalized_accuracy"].shape(), [2, 2]);
+}
+
+#[test]
+fn options_that_the_task_refuses_are_named_before_any_work() {
+    let error = |task: serde_json::Value| {
+        analyze("perturbation", serde_json::json!({"task": task})).expect_err("refused").to_string()
+    };
+    assert_eq!(error(serde_json::json!({"length": 3})), "analysis.task.length is 3, must be at least 10");
+    let unknown = error(serde_json::json!({"lenght": 20}));
+    assert_eq!(unknown, "analysis.task.lenght is an unknown field; did you mean length? there are: length, rate");
+    // The experiment that asks for it would not begin.
+    let registry = Registry::linked().expect("registry");
+    let mut experiment = RunDir::open(run().join("recall")).expect("opens").experiment().expect("reads");
+    experiment.analysis = vec![Spec::with("level-accuracy", &serde_json::json!({"task": {"length": 3}}))];
+    let problems = experiment.check(&registry);
+    assert_eq!(problems[0].path, "analysis[0].task.length");
+    let expected = "is 3, must be at least 10 ('level-accuracy' sets it for the task 'test-recall')";
+    assert_eq!(problems[0].problem, expected);
+}
+
+/// The accuracies of a run's findings, `[network][level]`.
+fn matrix(findings: &Findings) -> Vec<Vec<f64>> {
+    let width = findings.arrays["accuracy"].shape()[1];
+    findings.arrays["accuracy"].to_f64().chunks(width).map(<[f64]>::to_vec).collect()
+}
+
+#[test]
+fn accuracy_of_every_network_at_every_level() {
+    let options = serde_json::json!({"at": "level-ends", "trials": 300, "levels": {"from": 1, "to": 5}});
+    let findings = analyze("level-accuracy", options).expect("runs");
+    assert_eq!(findings.arrays["update"].to_f64(), [60.0, 120.0, 240.0]);
+    assert_eq!(findings.arrays["trained_level"].to_f64(), [1.0, 2.0, 4.0]);
+    assert_eq!(findings.arrays["level"].to_f64(), [1.0, 2.0, 3.0, 4.0, 5.0]);
+    let rows = matrix(&findings);
+    // Head 0 answers level 1 throughout; the head of level 4 is made when it is trained, that of level 5 never.
+    assert!(rows.iter().all(|row| row[0] > 0.8), "{rows:?}");
+    assert!(rows[0][3].is_nan() && rows[2][3] > 0.7, "{rows:?}");
+    assert!(rows.iter().all(|row| row[4].is_nan()));
+    assert!(findings.notes.iter().any(|note| note.contains("the network has none for that level")));
+    let table = findings.tables.iter().find(|table| table.name == "accuracy").expect("there");
+    assert_eq!(
+        table.columns,
+        ["update", "trained level", "level", "head", "learned", "accuracy", "majority", "trials"]
+    );
+    let learned: Vec<String> = table.rows.iter().map(|row| row[4].exact()).collect();
+    assert_eq!(learned[..5], ["yes", "no head", "no head", "no head", "no head"].map(String::from));
+    assert_eq!(learned[10..], ["yes", "yes", "yes", "yes", "no head"].map(String::from));
+    // Balanced bits: four standard deviations of a half of 300 trials are 0.12.
+    let majority = findings.arrays["majority"].to_f64();
+    assert!(majority.iter().all(|share| (0.5..0.62).contains(share)), "{majority:?}");
+    // Forgetting: what the last network has lost of levels 1 and 2 since their own ends.
+    let expected = (rows[0][0] - rows[2][0] + rows[1][1] - rows[2][1]) / 2.0;
+    assert!((number(&findings, "mean forgetting") - expected).abs() < 1e-12);
+    let names: Vec<&str> = findings.figures.iter().map(|figure| figure.name.as_str()).collect();
+    assert_eq!(names, ["matrix", "levels"]);
+    tables_are_rectangular(&findings);
+}
+
+#[test]
+fn levels_are_judged_as_an_evaluation_judges_them() {
+    let findings = analyze("level-accuracy", serde_json::json!({"trials": 700})).expect("runs");
+    let registry = Registry::linked().expect("registry");
+    let workers = Workers::new(1).expect("threads");
+    let dir = RunDir::open(run().join("recall")).expect("opens");
+    let view = RunView::open(&dir, &registry, &workers).expect("opens").remove(0);
+    let network = view.network(synfire::subject::At::Last).expect("loads");
+    for (level, found) in (1..=4).zip(&matrix(&findings)[0]) {
+        let stream = Stream::new(5).child("judged").child("level").at(level as u64);
+        let lesson = view.lesson_at(level).expect("learned");
+        let expected = view.evaluate(&network, &lesson, 700, &stream).expect("judges");
+        assert_eq!(Some(*found), expected.accuracy);
+        // The majority is that of the same trials: two batches, of 512 and of 188.
+        let ones: i64 = [(0, 512), (1, 188)]
+            .map(|(index, size)| view.trials(&lesson, size, &stream.at(index)).expect("draws"))
+            .iter()
+            .map(|trials| trials.targets[0].values.sum(Kind::Int64).int64_value(&[]))
+            .sum();
+        let share = ones.max(700 - ones) as f64 / 700.0;
+        assert!((findings.arrays["majority"].to_f64()[level - 1] - share).abs() < 1e-12);
+    }
+    let together = analyze("level-accuracy", serde_json::json!({"trials": 700, "together": true})).expect("runs");
+    for (alone, together) in matrix(&findings)[0].iter().zip(&matrix(&together)[0]) {
+        // Other trials of the same kind: four standard deviations of a difference are at most 0.11.
+        assert!((alone - together).abs() < 0.11, "{alone} {together}");
+    }
+    let rate = analyze("level-accuracy", serde_json::json!({"task": {"rate": 0.9}, "levels": [2]})).expect("runs");
+    assert!((rate.arrays["majority"].to_f64()[0] - 0.9).abs() < 0.04);
+    let error = analyze("level-accuracy", serde_json::json!({"levels": [3, 12]})).expect_err("too hard").to_string();
+    assert_eq!(error, "analysis.levels has 12; the task has N from 1 to 9; choose among those");
+}
+
+#[test]
+fn dimensions_are_measured_in_long_simulations() {
+    let options = serde_json::json!({"steps": 3000, "trials": 7, "rate": 0.5, "at": "level-ends"});
+    let findings = analyze("dimensionality", options).expect("runs");
+    assert!((1.0..=24.0).contains(&number(&findings, "dimension")));
+    assert_eq!(number(&findings, "samples per trial"), 3000.0);
+    assert_eq!(number(&findings, "levels of the line"), 3.0);
+    assert_eq!(findings.arrays["variances"].shape(), [7, 24]);
+    assert_eq!(findings.arrays["rate_of_ones"].to_f64(), [0.5; 7]);
+    // At one rate for all, the dimension of a network hardly differs between trials.
+    assert!(number(&findings, "deviation over trials") < 1.0);
+    let drawn = analyze("dimensionality", serde_json::json!({"steps": 2000, "trials": 4})).expect("runs");
+    let rates = drawn.arrays["rate_of_ones"].to_f64();
+    assert!(rates.windows(2).all(|pair| pair[0] != pair[1]));
+    assert!(drawn.figures.iter().any(|figure| figure.name == "dimension-by-rate"));
+    // The task's own trials one after the other: twelve steps each, the last one cut.
+    let trials =
+        analyze("dimensionality", serde_json::json!({"steps": 1000, "trials": 2, "input": "task"})).expect("runs");
+    assert_eq!(number(&trials, "samples per trial"), 1000.0);
+    assert!(!trials.arrays.contains_key("rate_of_ones"));
+    tables_are_rectangular(&findings);
+}
+
+#[test]
+fn weights_of_units_are_set_against_their_time_constants() {
+    let findings = analyze("connectivity", serde_json::json!({})).expect("runs");
+    assert_eq!(findings.tables[0].rows.len(), 24);
+    assert_eq!(findings.tables[1].rows.len(), 4);
+    let mean = findings.arrays["incoming_mean"].to_f64().iter().sum::<f64>() / 24.0;
+    assert!((mean - number(&findings, "mean weight")).abs() < 1e-12);
     tables_are_rectangular(&findings);
 }
 

@@ -2,7 +2,10 @@
 
 pub mod ablation;
 pub mod activity;
+pub mod connectivity;
+pub mod dimensionality;
 pub mod learning_curve;
+pub mod level_accuracy;
 pub mod pca;
 pub mod perturbation;
 pub mod power_spectrum;
@@ -14,7 +17,10 @@ mod trained;
 
 pub use ablation::Ablation;
 pub use activity::Activity;
+pub use connectivity::Connectivity;
+pub use dimensionality::Dimensionality;
 pub use learning_curve::LearningCurve;
+pub use level_accuracy::LevelAccuracy;
 pub use pca::Pca;
 pub use perturbation::Perturbation;
 pub use power_spectrum::PowerSpectrum;

@@ -1,12 +1,10 @@
 //! Analyses: how slow units are trained to be, and how slow the network makes them.
 
 mod clock;
-mod drive;
 #[cfg(test)]
 mod fixture;
 pub mod gate_timescales;
-mod long_run;
-mod stage;
+pub mod step_size;
 mod summary;
 pub mod time_constants;
 pub mod timescales;

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use synfire::Stream;
 use synfire::tch::Tensor;
 
+pub use synfire_essentials::drive::{Drawn, Rate};
+
 /// How bits are shown to the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -14,29 +16,6 @@ pub enum Symbols {
     ZeroOne,
     /// -1 and +1.
     PlusMinus,
-}
-
-/// The probability of a 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected \"uniform\" or a number from 0 to 1")]
-pub enum Rate {
-    /// Drawn for each trial.
-    Drawn(Drawn),
-    /// The same in every trial.
-    Fixed(f64),
-}
-
-/// The distribution that the rate of a trial is drawn from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Drawn {
-    /// Uniform in `[0, 1)`.
-    Uniform,
-}
-
-impl Rate {
-    /// A rate of its own for each trial, uniform in `[0, 1)`.
-    pub const UNIFORM: Self = Self::Drawn(Drawn::Uniform);
 }
 
 /// Random bits, independent in each trial with the trial's own rate.

@@ -12,7 +12,7 @@ pub(super) fn effect(
     outcomes: &[Outcome],
     ranked: Ranking,
     (base, chance): (f64, f64),
-    title: &str,
+    (title, protocol): (&str, &str),
 ) -> Figure {
     let all = || outcomes.iter().map(|outcome| outcome.relative).filter(|value| value.is_finite());
     let lower = all().fold(0.0, f64::min);
@@ -55,7 +55,8 @@ pub(super) fn effect(
         figure = figure.panel(panel.mark(Rule::horizontal(1.0)));
     }
     figure.caption(format!(
-        "Accuracy relative to that of the whole network ({base:.3}, dashed) and chance ({chance:.3}), on the same trials for all."
+        "Accuracy relative to that of the whole network ({base:.3}, dashed) and chance ({chance:.3}), on the same trials for all: \
+         {protocol}."
     ))
 }
 

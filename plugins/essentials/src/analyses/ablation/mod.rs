@@ -3,17 +3,19 @@
 mod figures;
 mod selection;
 mod silence;
+mod tables;
 
 pub use selection::{Group, Selection};
 pub use silence::{HeadColumns, Silence};
 
 use super::choice;
+use crate::protocol::TaskOptions;
 use crate::variants::{self, Variants};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use synfire::analysis::{Findings, Scope};
 use synfire::storage::array::Array;
-use synfire::table::Table;
 use synfire::tensors::values_f64;
 use synfire::{Analysis, Component, Network, Problems, Properties, Property, Registry, Result, Subject};
 
@@ -21,22 +23,30 @@ use synfire::{Analysis, Component, Network, Problems, Properties, Property, Regi
 ///
 /// To silence a unit, its row and column of the recurrent weights, its row of the input weights, its biases and its column in every
 /// head are set to zero (each can be left as it is): it then has no influence on other units or on answers. All variants and the
-/// network itself are judged on the same fresh trials with the same initial states and noise. The relative accuracy is
-/// `(accuracy - chance) / (base - chance)`.
+/// network itself are judged on the same fresh trials with the same initial states and noise; `task` says under which options of the
+/// task. The relative accuracy is `(accuracy - chance) / (base - chance)`.
 ///
 /// figures `effect`: relative accuracy, sorted (units one by one), or with a bar a group
 /// tables  `silenced`: one row a variant; `groups`: mean and deviation of each group
-/// arrays  `unit` (first unit), `accuracy`, `relative` `[variant]`
+/// arrays  `unit` (first unit), `group` (row of the table `groups`), `accuracy`, `relative` `[variant]`, `time_constants` `[variant]`
+/// where the cell has them (means of units silenced together), `base` (a single number)
 ///
 /// Source: Khajehabdollahi et al. 2024, arXiv:2309.12927, figure 5, where the 20 units of shortest and the 20 of longest time
-/// constant are silenced one by one: `select = { by = "parameter", count = 20 }`. Differs: the published code zeroes the column of
-/// head 0 alone, also where another head answers, and keeps the biases; `head_columns = "first"` and `biases = false` do so too.
+/// constant are silenced one by one: `select = { by = "parameter", count = 20 }`, and judged by their running accuracy over 1000
+/// answers in each of 10 streams: `trials = 10, task = { rate = 0.5, answer = "every-step", length = 1100, warm_up = 100 }`.
+///
+/// Differs: the published code zeroes the column of head 0 alone, also where another head answers, and keeps the biases;
+/// `head_columns = "first"` and `biases = false` do so too. All variants see the same streams, and `base` is the mean over them, not
+/// the largest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ablation {
     /// Level that is judged; absent for the lesson that was trained last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<usize>,
+    /// Options of the task that are otherwise while networks are judged.
+    #[serde(skip_serializing_if = "TaskOptions::is_empty")]
+    pub task: TaskOptions,
     /// Trials that every variant is judged on.
     #[schemars(range(min = 1))]
     pub trials: usize,
@@ -65,6 +75,7 @@ impl Default for Ablation {
     fn default() -> Self {
         Self {
             level: None,
+            task: TaskOptions::default(),
             trials: 500,
             update: None,
             select: Selection::default(),
@@ -107,12 +118,16 @@ impl Analysis for Ablation {
         Properties::from([Property::RateForm, Property::LinearReadout, Property::Accuracy])
     }
 
+    fn task_options(&self) -> Map<String, Value> {
+        self.task.0.clone()
+    }
+
     fn scope(&self) -> Scope {
         Scope::Run
     }
 
     fn run(&self, subject: &Subject) -> Result<Findings> {
-        let view = subject.run()?;
+        let view = &self.task.view(subject.run()?)?;
         let network = view.network(choice::at(self.update))?;
         let lesson = choice::lesson(view, self.level)?;
         let levels = choice::levels(view, &lesson);
@@ -159,6 +174,7 @@ impl Ablation {
         findings.value("accuracy", base);
         findings.value("chance", chance);
         findings.value("trials", self.trials);
+        findings.value("protocol", self.task.protocol());
         findings.value("variants", outcomes.len());
         let all: Vec<f64> = outcomes.iter().map(|outcome| outcome.relative).collect();
         findings.value("mean relative accuracy", variants::mean_and_deviation(&all).map(|(mean, _)| mean));
@@ -172,13 +188,30 @@ impl Ablation {
             findings.note("only the column of the first head was zeroed, as published code does; the others still read the silenced units");
         }
         let ranked = self.ranking(network)?;
-        findings.tables = vec![silenced(groups, outcomes, ranked.as_ref()), summary(groups, outcomes, ranked.as_ref())];
+        findings.tables = vec![
+            tables::silenced(groups, outcomes, ranked.as_ref()),
+            tables::summary(groups, outcomes, ranked.as_ref()),
+        ];
         let first: Vec<i64> = outcomes.iter().map(|o| o.units.first().map_or(-1, |unit| *unit as i64)).collect();
         findings.array("unit", Array::new([first.len()], first)?);
+        let group: Vec<i64> = outcomes.iter().map(|outcome| outcome.group as i64).collect();
+        findings.array("group", Array::from(group));
+        if let Some(taus) = time_constants(network) {
+            let mean = |units: &[usize]| units.iter().map(|unit| taus[*unit]).sum::<f64>() / units.len().max(1) as f64;
+            let own: Vec<f64> = outcomes.iter().map(|outcome| mean(&outcome.units)).collect();
+            findings.array(selection::TIME_CONSTANTS, Array::from(own));
+        }
+        findings.array("base", Array::from(base));
         let accuracies: Vec<f64> = outcomes.iter().map(|outcome| outcome.accuracy).collect();
         findings.array("accuracy", Array::new([accuracies.len()], accuracies)?);
         findings.array("relative", Array::new([all.len()], all)?);
-        findings.figures.push(figures::effect(groups, outcomes, ranked.as_ref(), (base, chance), title));
+        findings.figures.push(figures::effect(
+            groups,
+            outcomes,
+            ranked.as_ref(),
+            (base, chance),
+            (title, &self.task.protocol()),
+        ));
         Ok(findings)
     }
 
@@ -197,45 +230,17 @@ impl Ablation {
     }
 }
 
+/// The time constant of each unit, where the network has them.
+fn time_constants(network: &Network) -> Option<Vec<f64>> {
+    let units = network.dynamics.units();
+    let values = network.parameters.find(selection::TIME_CONSTANTS).map(values_f64)?;
+    match values[..] {
+        [shared] => Some(vec![shared; units]),
+        _ => Some(values).filter(|values| values.len() == units),
+    }
+}
+
 type Ranking<'a> = Option<&'a (String, Vec<f64>)>;
-
-fn silenced(groups: &[Group], outcomes: &[Outcome], ranked: Ranking) -> Table {
-    let value = ranked.map_or("value", |(name, _)| name.as_str());
-    let columns = ["group", "units", value, "accuracy", "relative accuracy"];
-    let mut table = Table::new("silenced", "Accuracy with units silenced", &columns);
-    for outcome in outcomes {
-        let units: Vec<String> = outcome.units.iter().map(usize::to_string).collect();
-        let value = mean_value(&outcome.units, ranked);
-        table.push((&groups[outcome.group].label, units.join(" "), value, outcome.accuracy, outcome.relative));
-    }
-    table
-}
-
-fn summary(groups: &[Group], outcomes: &[Outcome], ranked: Ranking) -> Table {
-    let value = format!("mean {}", ranked.map_or("value", |(name, _)| name.as_str()));
-    let columns = ["group", "units", &value, "accuracy", "deviation", "relative accuracy", "relative deviation"];
-    let mut table = Table::new("groups", "Groups of units", &columns);
-    for (index, group) in groups.iter().enumerate() {
-        let own = || outcomes.iter().filter(|outcome| outcome.group == index);
-        let accuracy = variants::mean_and_deviation(&own().map(|o| o.accuracy).collect::<Vec<_>>());
-        let relative = variants::mean_and_deviation(&own().map(|o| o.relative).collect::<Vec<_>>());
-        table.push((
-            &group.label,
-            group.units.len(),
-            mean_value(&group.units, ranked),
-            accuracy.map(|a| a.0),
-            accuracy.map(|a| a.1),
-            relative.map(|r| r.0),
-            relative.map(|r| r.1),
-        ));
-    }
-    table
-}
-
-fn mean_value(units: &[usize], ranked: Ranking) -> Option<f64> {
-    let values = &ranked?.1;
-    variants::mean_and_deviation(&units.iter().map(|unit| values[*unit]).collect::<Vec<_>>()).map(|(mean, _)| mean)
-}
 
 synfire::inventory::submit! { Component::analysis::<Ablation>("ablation") }
 

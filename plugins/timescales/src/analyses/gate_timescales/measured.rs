@@ -1,12 +1,12 @@
 //! The gate timescales of one network.
 
-use super::super::stage::{Stage, level_name};
 use super::super::summary::Summary;
 use super::watch::{Traces, Watched};
 use indexmap::IndexMap;
 use synfire::subject::RunView;
 use synfire::tensors::values_f64;
 use synfire::{Error, Result};
+use synfire_essentials::checkpoints::{Stage, level_name};
 
 /// The timescale in steps of a unit that keeps this share of its state in a step.
 pub(super) fn tau(kept: f64) -> f64 {

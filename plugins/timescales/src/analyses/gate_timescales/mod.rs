@@ -7,9 +7,6 @@ mod tables;
 mod tests;
 mod watch;
 
-use super::drive::Plan;
-use super::long_run::{Length, groups};
-use super::stage::Stage;
 use super::timescales::{Checkpoints, Input};
 use crate::tasks::bit_stream::Rate;
 use measured::Measured;
@@ -18,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use synfire::analysis::Scope;
 use synfire::subject::{At, RunView};
 use synfire::{Analysis, Component, Error, Findings, Problems, Properties, Property, Registry, Result, Subject};
+use synfire_essentials::checkpoints::Stage;
+use synfire_essentials::drive::Plan;
+use synfire_essentials::simulation::{Length, groups};
 
 /// Timescales of gated units, from the share of its state that each keeps in a step.
 ///

@@ -1,6 +1,5 @@
 //! Gates of a running network.
 
-use super::super::long_run::{Group, Length, Stretch};
 use indexmap::IndexMap;
 use std::ops::Range;
 use synfire::cell::Clock;
@@ -10,6 +9,7 @@ use synfire::subject::RunView;
 use synfire::tch::{Device, Kind, Tensor, no_grad};
 use synfire::tensors::values_f64;
 use synfire::{Error, Lesson, Network, Result, Stream, Tensors};
+use synfire_essentials::simulation::{Group, Length, Stretch};
 
 /// Names of the gates that say which share of its state a unit keeps.
 const KEEPING: [&str; 2] = ["forget", "update"];

@@ -1,11 +1,11 @@
 //! The time constants of one network over its training, and of several by level.
 
 use super::super::clock::{PARAMETER, most_substeps, time_constants};
-use super::super::stage::{Stage, level_name, milestones};
 use super::super::summary::Summary;
 use std::collections::BTreeMap;
 use synfire::subject::{At, RunView};
 use synfire::{Error, Result};
+use synfire_essentials::checkpoints::{Stage, level_name, milestones};
 
 /// The time constants of a network at one checkpoint.
 pub(super) struct Constants {

@@ -1,7 +1,6 @@
 //! The timescales of one network.
 
 use super::super::clock::time_constants;
-use super::super::stage::{Stage, level_name};
 use super::super::summary::{Summary, share};
 use super::simulation::Simulated;
 use crate::autocorrelation::autocorrelation;
@@ -9,6 +8,7 @@ use crate::exponential_fit::{Component, Criterion, FitOptions, Timescale, fit_ti
 use synfire::Property;
 use synfire::subject::RunView;
 use synfire::workers::Workers;
+use synfire_essentials::checkpoints::{Stage, level_name};
 
 /// A timescale of at most one step is no memory: the autocorrelation falls or alternates within a step.
 const LEAST_TAU_STEPS: f64 = 1.0;

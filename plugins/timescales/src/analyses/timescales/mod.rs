@@ -13,9 +13,6 @@ mod tests;
 
 pub use options::{Checkpoints, Input, NamedCheckpoints};
 
-use super::drive::Plan;
-use super::long_run::Length;
-use super::stage::Stage;
 use crate::autocorrelation::autocovariance;
 use crate::exponential_fit::{Criterion, FitOptions, Starts};
 use crate::tasks::bit_stream::Rate;
@@ -29,6 +26,9 @@ use synfire::storage::array::Array;
 use synfire::subject::{At, RunView};
 use synfire::tch::Kind;
 use synfire::{Analysis, Component, Error, Findings, Problems, Properties, Property, Registry, Result, Subject};
+use synfire_essentials::checkpoints::Stage;
+use synfire_essentials::drive::Plan;
+use synfire_essentials::simulation::Length;
 
 /// Timescales of units in the running network, from the autocorrelation of their activity.
 ///
@@ -75,7 +75,7 @@ pub struct Timescales {
     pub input: Input,
     /// Probability of a 1 where `input` is bits: `uniform` draws one for each trial, a number fixes it.
     pub rate: Rate,
-    /// Which networks of a run: `last`, `initial`, `milestones` (both, and each end of a lesson) or a number of updates.
+    /// Which networks of a run: `last`, `initial`, `milestones` (both, and each end of a lesson), `level-ends` or a number of updates.
     pub at: Checkpoints,
     /// Largest lag that is fitted, in steps.
     #[schemars(range(min = 4))]

@@ -1,10 +1,10 @@
 //! What is correlated: the rates of units, or a tensor of their state.
 
-use super::super::long_run::Stretch;
 use synfire::cell::Setting;
 use synfire::rollout::{Moment, Record, StepHook};
 use synfire::tch::{Tensor, no_grad};
 use synfire::{Error, Network, Result, Stream, Tensors};
+use synfire_essentials::simulation::Stretch;
 
 /// The name of the rates.
 pub(super) const RATES: &str = "rates";

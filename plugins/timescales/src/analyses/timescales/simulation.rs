@@ -1,12 +1,12 @@
 //! Long simulations of a network, stretch by stretch, of which the autocovariance alone is kept.
 
-use super::super::drive::Plan;
-use super::super::long_run::{Group, Length, groups};
 use super::signal::Signal;
 use crate::autocorrelation::Autocovariance;
 use synfire::subject::RunView;
 use synfire::tch::{Kind, Tensor};
 use synfire::{Error, Lesson, Network, Result, Stream};
+use synfire_essentials::drive::Plan;
+use synfire_essentials::simulation::{Group, Length, groups};
 
 /// What is measured of a simulation.
 #[derive(Clone, Copy, Debug)]

@@ -1,19 +1,64 @@
-//! What a network is driven with in long simulations.
+//! What a network is driven with in long simulations: random symbols as its task shows them, its trials, or silence.
 
-use super::timescales::Input;
-use crate::tasks::bit_stream::{Drawn, Rate};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use synfire::subject::RunView;
 use synfire::task::{Answer, Target};
 use synfire::tch::{Device, Kind, Tensor};
 use synfire::tensors::values_f64;
 use synfire::workers::guarded;
-use synfire::{Error, Lesson, Result, Stream, Task, Trials};
+use synfire::{Error, Lesson, Problems, Result, Stream, Task, Trials};
+
+/// What drives the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// Bits where the task has one input channel of two values, else the task's own trials.
+    #[default]
+    Auto,
+    /// Independent random values of the two that the task's only input channel takes.
+    Bits,
+    /// Trials of the task, one after the other without a pause or a new initial state.
+    Task,
+    /// Nothing: for networks with noise of their own.
+    Silence,
+}
+
+/// The probability of a 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected \"uniform\" or a number from 0 to 1")]
+pub enum Rate {
+    /// Drawn for each trial.
+    Drawn(Drawn),
+    /// The same in every trial.
+    Fixed(f64),
+}
+
+/// The distribution that the rate of a trial is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drawn {
+    /// Uniform in `[0, 1)`.
+    Uniform,
+}
+
+impl Rate {
+    /// A rate of its own for each trial, uniform in `[0, 1)`.
+    pub const UNIFORM: Self = Self::Drawn(Drawn::Uniform);
+
+    /// Report a rate that is no probability.
+    pub fn check(self, problems: &mut Problems) {
+        if let Self::Fixed(rate) = self {
+            problems.require((0.0..=1.0).contains(&rate), "rate", rate, "\"uniform\" or from 0 to 1");
+        }
+    }
+}
 
 /// Trials drawn to see which values the input of a task takes.
 const SAMPLE: usize = 64;
 
 /// Where the inputs of all trials come from.
-pub(super) struct Plan<'a> {
+pub struct Plan<'a> {
     task: &'a dyn Task,
     lesson: &'a Lesson,
     channels: i64,
@@ -90,7 +135,7 @@ impl<'a> Plan<'a> {
 }
 
 /// The input of some trials, stretch by stretch.
-pub(super) struct Drive<'a> {
+pub struct Drive<'a> {
     plan: &'a Plan<'a>,
     rows: Vec<Row>,
     /// Steps handed out.
@@ -117,6 +162,9 @@ impl Drive<'_> {
     }
 
     /// The next stretch, number `index`, of `steps` steps; a task's trials are as long as they are.
+    ///
+    /// # Errors
+    /// What the task reports.
     pub fn next(&mut self, index: u64, steps: usize) -> Result<Trials> {
         let plan = self.plan;
         let (time, rows) = (steps as i64, self.rows.len() as i64);

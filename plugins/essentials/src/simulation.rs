@@ -1,6 +1,6 @@
 //! Long simulations of a network: groups of trials side by side, stretch by stretch, the state carried on.
 
-use super::drive::{Drive, Plan};
+use crate::drive::{Drive, Plan};
 use std::ops::Range;
 use synfire::rollout::Rollout;
 use synfire::subject::RunView;
@@ -17,8 +17,8 @@ const STRETCH: usize = 5_000_000;
 const LONGEST: usize = 100_000;
 
 /// How long.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Length {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Length {
     /// Steps that count.
     pub steps: usize,
     /// Steps before them.
@@ -26,19 +26,24 @@ pub(super) struct Length {
 }
 
 /// Trials that run together, with a network, a rollout and an input of their own.
-pub(super) struct Group<'a> {
+pub struct Group<'a> {
     /// The number of its first trial.
     pub first: usize,
+    /// The network of its own.
     pub network: Network,
+    /// Where its inputs come from.
     pub drive: Drive<'a>,
     rollout: Rollout<'a>,
     stream: Stream,
 }
 
 /// A stretch that is to be played.
-pub(super) struct Stretch<'a> {
+pub struct Stretch<'a> {
+    /// How it is played.
     pub rollout: &'a Rollout<'a>,
+    /// The network of the group.
     pub network: &'a mut Network,
+    /// Its input.
     pub trials: &'a Trials,
     /// The state it begins with, where it is not the first.
     pub initial: Option<&'a Tensors>,
@@ -50,7 +55,7 @@ pub(super) struct Stretch<'a> {
 ///
 /// # Errors
 /// When the network does not fit the cell.
-pub(super) fn groups<'a>(
+pub fn groups<'a>(
     run: &'a RunView,
     network: &Network,
     lesson: &'a Lesson,
