@@ -7,6 +7,7 @@ mod args;
 mod bench;
 mod choice;
 mod commands;
+mod folders;
 mod init;
 mod levels;
 mod linked;

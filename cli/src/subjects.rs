@@ -1,6 +1,7 @@
 //! What `analyze` looks at: files with arrays, networks one by one, or groups of runs.
 
 use crate::choice::overridden;
+use crate::folders::{Named, expand, is_run};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use synfire::analysis::Scope;
@@ -12,7 +13,7 @@ use synfire::{Error, Experiment, Result};
 pub struct Subjects<'a> {
     /// Name of the analysis.
     pub analysis: &'a str,
-    /// Run directories, or `.npz` files.
+    /// Run directories, folders of runs, or `.npz` files.
     pub paths: &'a [PathBuf],
     /// File that names groups of run directories.
     pub groups: Option<&'a Path>,
@@ -64,10 +65,8 @@ impl Subjects<'_> {
 
     /// Each network by itself; all runs are found fit before the first is looked at.
     fn networks(&self, analyst: &Analyst) -> Result<Vec<Analysed>> {
-        let groups = self.named_groups()?;
-        let runs: Vec<_> =
-            groups.iter().flat_map(|(_, paths)| paths).map(|path| self.open(path)).collect::<Result<_>>()?;
-        runs.iter().try_for_each(|(_, experiment)| analyst.fits(experiment))?;
+        let groups = self.fitting_groups(analyst)?;
+        let runs: Vec<_> = groups.into_iter().flat_map(|(_, runs)| runs).collect();
         let mut done = Vec::new();
         let several = runs.len() > 1;
         for (dir, experiment) in runs {
@@ -88,22 +87,50 @@ impl Subjects<'_> {
 
     /// All networks together, in groups. Saved in the run if there is but one.
     fn together(&self, analyst: &Analyst) -> Result<Vec<Analysed>> {
-        let groups = self.named_groups()?;
         let mut views = Vec::new();
         let mut members = Vec::new();
-        for (name, paths) in &groups {
+        for (name, runs) in self.fitting_groups(analyst)? {
             let first = views.len();
-            for path in paths {
-                let (dir, experiment) = self.open(path)?;
+            for (dir, experiment) in runs {
                 views.extend(analyst.open(&dir, experiment)?);
             }
-            members.push((name.clone(), (first..views.len()).collect()));
+            members.push((name, (first..views.len()).collect()));
         }
         let place = match (self.output, self.paths, self.groups) {
-            (None, [run], None) => RunDir::open(run)?.analysis_path(self.analysis),
+            (None, [run], None) if is_run(run) => RunDir::open(run)?.analysis_path(self.analysis),
             _ => self.default_place(),
         };
         Ok(vec![analyst.groups(views, members, &place)?])
+    }
+
+    /// The runs of each group. One that was found in a folder and does not fit is left out; one that was named itself is refused.
+    fn fitting_groups(&self, analyst: &Analyst) -> Result<Vec<(String, Vec<(RunDir, Experiment)>)>> {
+        let mut groups = Vec::new();
+        let mut refusal = None;
+        for (name, named) in self.named_groups()? {
+            let mut runs = Vec::new();
+            for run in named {
+                let opened = self.open(&run.path).and_then(|(dir, experiment)| {
+                    analyst.fits(&experiment)?;
+                    Ok((dir, experiment))
+                });
+                match opened {
+                    Ok(opened) => runs.push(opened),
+                    Err(error) if run.found => {
+                        tracing::warn!("{} was left out: {error}", run.path.display());
+                        refusal = Some(error);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if !runs.is_empty() {
+                groups.push((name, runs));
+            }
+        }
+        match refusal {
+            Some(error) if groups.is_empty() => Err(error),
+            _ => Ok(groups),
+        }
     }
 
     fn open(&self, path: &Path) -> Result<(RunDir, Experiment)> {
@@ -113,17 +140,20 @@ impl Subjects<'_> {
     }
 
     /// The groups of the file; without one, all runs are one group.
-    fn named_groups(&self) -> Result<Vec<(String, Vec<PathBuf>)>> {
-        let Some(file) = self.groups else { return Ok(vec![("all".into(), self.paths.to_vec())]) };
+    fn named_groups(&self) -> Result<Vec<(String, Vec<Named>)>> {
+        let all = expand(self.paths)?;
+        let Some(file) = self.groups else { return Ok(vec![("all".into(), all)]) };
         let text = String::from_utf8_lossy(&atomic::read(file)?).into_owned();
         let groups: BTreeMap<String, Vec<PathBuf>> = toml::from_str(&text).map_err(|error| {
             let remedy = "name groups as short = [\"runs/a\", \"runs/b\"]";
             Error::config("--groups", format!("cannot be read: {error}"), remedy)
         })?;
-        if let Some(path) = self.paths.iter().find(|path| !groups.values().any(|paths| paths.contains(path))) {
-            let problem = format!("does not put {} into a group", path.display());
+        let groups = groups.into_iter().map(|(name, paths)| Ok((name, expand(&paths)?))).collect::<Result<Vec<_>>>()?;
+        let in_a_group = |run: &Named| groups.iter().any(|(_, runs)| runs.iter().any(|other| other.path == run.path));
+        if let Some(run) = all.iter().find(|run| !in_a_group(run)) {
+            let problem = format!("does not put {} into a group", run.path.display());
             return Err(Error::config("--groups", problem, format!("add it to {}", file.display())));
         }
-        Ok(groups.into_iter().collect())
+        Ok(groups)
     }
 }

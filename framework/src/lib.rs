@@ -21,6 +21,7 @@ pub mod rng;
 pub mod rollout;
 pub mod rule;
 pub mod run;
+pub mod statistics;
 pub mod storage;
 pub mod subject;
 pub mod table;

@@ -15,7 +15,8 @@ use synfire::{Experiment, Kind, Result, Spec};
 /// Two that work as typed.
 pub const EXAMPLES: &str = "Examples:
   synfire analyze learning-curve runs/parity
-  synfire analyze pca runs/parity -o pca-of-parity --json";
+  synfire analyze pca runs/parity -o pca-of-parity --json
+  synfire analyze time-constants runs";
 
 /// Arguments of `analyze`.
 #[derive(Debug, clap::Args)]
@@ -23,7 +24,7 @@ pub struct Args {
     /// Name of the analysis
     #[arg(value_name = "ANALYSIS")]
     analysis: String,
-    /// Run directories, or .npz files with arrays
+    /// Run directories, folders that stand for all runs below them, or .npz files with arrays
     #[arg(value_name = "RUN", required_unless_present = "groups")]
     runs: Vec<PathBuf>,
     /// Set an option of the analysis (trials=100), or of the runs for this once (training.settle_steps=10)

@@ -1,5 +1,6 @@
 //! `synfire runs`: what is there.
 
+use crate::folders::below;
 use crate::output::{Answer, Program};
 use crate::query::{Query, compare, find};
 use crate::training::mean_metrics;
@@ -34,9 +35,6 @@ pub struct Args {
 const COLUMNS: [&str; 10] =
     ["run", "status", "updates", "accuracy", "seconds", "task", "cell", "rule", "curriculum", "seed"];
 
-/// Deeper folders are not searched.
-const DEPTH: usize = 6;
-
 /// Do it. Directories that cannot be read are named in a warning and left out.
 ///
 /// # Errors
@@ -47,11 +45,8 @@ pub fn execute(args: &Args, _: &Program) -> Result<Answer> {
     if !args.place.is_dir() && args.place != Path::new("runs") {
         return Err(Error::file(&args.place, "is not a folder", "name the folder that holds the runs"));
     }
-    let mut paths = Vec::new();
-    search(&args.place, DEPTH, &mut paths);
-    paths.sort();
     let mut runs = Vec::new();
-    for path in paths {
+    for path in below(&args.place) {
         match document(&path) {
             Ok(run) => runs.push(run),
             Err(error) => tracing::warn!("left out: {error}"),
@@ -81,22 +76,6 @@ pub fn execute(args: &Args, _: &Program) -> Result<Answer> {
     table.rows = runs.iter().map(|run| COLUMNS.iter().map(|column| cell(run, column)).collect()).collect();
     let text = if runs.is_empty() { format!("no runs in {}", args.place.display()) } else { table.to_text() };
     Ok(Answer::new(text, runs.into()))
-}
-
-/// Run directories below a folder; what lies inside a run is part of it.
-fn search(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
-    if folder.join("experiment.toml").is_file() {
-        found.push(folder.to_path_buf());
-        return;
-    }
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten().filter(|_| depth > 0) {
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        // The type of the entry itself: a link could lead round in a circle.
-        if !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            search(&entry.path(), depth - 1, found);
-        }
-    }
 }
 
 /// Experiment, manifest and last metrics of a run in one table; of equal names, the manifest's stand below `manifest`.

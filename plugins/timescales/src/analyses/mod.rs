@@ -1,6 +1,7 @@
 //! Analyses: how slow units are trained to be, and how slow the network makes them.
 
 mod clock;
+pub mod curriculum_comparison;
 #[cfg(test)]
 mod fixture;
 pub mod gate_timescales;
