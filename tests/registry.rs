@@ -49,6 +49,7 @@ fn the_names_promised_to_users_are_there() {
                 "time-constants",
                 "gate-timescales",
                 "step-size",
+                "curriculum-comparison",
             ],
         ),
         (Kind::Format, &["timescales-checkpoint", "state-dict", "safetensors", "npz"]),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use synfire::analysis::Scope;
 use synfire::run::{Analysed, Analyst, RunDir};
 use synfire::storage::{atomic, read_npz};
+use synfire::subject::RunView;
 use synfire::{Error, Experiment, Result};
 
 /// Runs or files as named on the command line.
@@ -24,6 +25,9 @@ pub struct Subjects<'a> {
     /// Device, if not that of training.
     pub device: Option<&'a str>,
 }
+
+/// A group by name: its runs, and the networks of each.
+type Group<'a> = (String, Vec<(RunDir, Vec<RunView<'a>>)>);
 
 impl Subjects<'_> {
     /// Look at all of them.
@@ -69,8 +73,8 @@ impl Subjects<'_> {
         let runs: Vec<_> = groups.into_iter().flat_map(|(_, runs)| runs).collect();
         let mut done = Vec::new();
         let several = runs.len() > 1;
-        for (dir, experiment) in runs {
-            for view in analyst.open(&dir, experiment)? {
+        for (dir, views) in runs {
+            for view in views {
                 let place = match self.output {
                     // Several networks cannot share one folder.
                     Some(place) if several || dir.path() != view.dir.path() => {
@@ -91,9 +95,7 @@ impl Subjects<'_> {
         let mut members = Vec::new();
         for (name, runs) in self.fitting_groups(analyst)? {
             let first = views.len();
-            for (dir, experiment) in runs {
-                views.extend(analyst.open(&dir, experiment)?);
-            }
+            views.extend(runs.into_iter().flat_map(|(_, views)| views));
             members.push((name, (first..views.len()).collect()));
         }
         let place = match (self.output, self.paths, self.groups) {
@@ -103,16 +105,17 @@ impl Subjects<'_> {
         Ok(vec![analyst.groups(views, members, &place)?])
     }
 
-    /// The runs of each group. One that was found in a folder and does not fit is left out; one that was named itself is refused.
-    fn fitting_groups(&self, analyst: &Analyst) -> Result<Vec<(String, Vec<(RunDir, Experiment)>)>> {
+    /// The networks of each run of each group. A run that was found in a folder and does not fit, or cannot be read, is left out; one
+    /// that was named itself is refused.
+    fn fitting_groups<'a>(&self, analyst: &Analyst<'a>) -> Result<Vec<Group<'a>>> {
         let mut groups = Vec::new();
         let mut refusal = None;
         for (name, named) in self.named_groups()? {
             let mut runs = Vec::new();
             for run in named {
                 let opened = self.open(&run.path).and_then(|(dir, experiment)| {
-                    analyst.fits(&experiment)?;
-                    Ok((dir, experiment))
+                    let views = analyst.open(&dir, experiment)?;
+                    Ok((dir, views))
                 });
                 match opened {
                     Ok(opened) => runs.push(opened),

@@ -36,6 +36,10 @@ pub(super) struct Ablated {
 /// The saved findings on a network, one for each level.
 pub(super) fn of(network: &Network) -> Vec<Ablated> {
     let mut all: Vec<Ablated> = Vec::new();
+    if !network.has_trained_taus() {
+        // Of equal time constants none are the shortest.
+        return all;
+    }
     for saved in saved::of(&network.saved, "ablation") {
         let columns = ["group", "accuracy", "relative accuracy"];
         let Some(table) = saved.table("silenced", &columns) else { continue };
@@ -132,13 +136,13 @@ fn panel(comparison: &Comparison, bars: &[(&Group, Option<usize>)], title: &str,
     panel.y(Axis::new(if relative { "relative accuracy" } else { "accuracy" }))
 }
 
-/// `single, N = 30: τ 1.00 and 5.28`.
+/// `single N=30 τ=1.00/5.28`: words that break into three short lines.
 fn name(comparison: &Comparison, (group, level): &(&Group, Option<usize>), all: &[Ablated]) -> String {
     let tau = |pick: &dyn Fn(&Ablated) -> f64| mean(&all.iter().map(pick).collect::<Vec<_>>());
-    let taus = format!("τ {:.2} and {:.2}", tau(&|ablated| ablated.short.tau), tau(&|ablated| ablated.long.tau));
+    let taus = format!("τ={:.2}/{:.2}", tau(&|ablated| ablated.short.tau), tau(&|ablated| ablated.long.tau));
     match level {
-        Some(level) => format!("{}, {} = {level}: {taus}", group.legend, comparison.level_name()),
-        None => format!("{}: {taus}", group.legend),
+        Some(level) => format!("{} {}={level} {taus}", group.legend, comparison.level_name()),
+        None => format!("{} {taus}", group.legend),
     }
 }
 

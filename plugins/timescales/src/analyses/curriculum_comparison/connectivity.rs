@@ -2,7 +2,7 @@
 
 use super::group::{Comparison, titled};
 use synfire::Tensors;
-use synfire::figure::{Figure, Line, Panel, Scatter};
+use synfire::figure::{Axis, Colour, Figure, Line, Panel, Scatter};
 use synfire::statistics::{mean, regression};
 use synfire::tensors::values_f64;
 
@@ -48,8 +48,8 @@ pub(super) fn figure(comparison: &Comparison) -> Option<Figure> {
             [("from other units", |c| &c.incoming), ("onto other units", |c| &c.outgoing)];
         for (title, pick) in sides {
             let title = titled(title, facet, facets.len());
-            let mut panel = Panel::new(title).x("trained τ").y("mean recurrent weight");
-            let mut lines = Vec::new();
+            let mut panel = Panel::new(title).x("trained τ");
+            let (mut lines, mut ends) = (Vec::new(), (f64::INFINITY, f64::NEG_INFINITY));
             for group in groups {
                 let all: Vec<&Connectivity> =
                     comparison.members(group).filter(|n| has(n)).filter_map(|n| n.connectivity.as_ref()).collect();
@@ -62,11 +62,20 @@ pub(super) fn figure(comparison: &Comparison) -> Option<Figure> {
                 };
                 if let Some(fit) = fit {
                     let (low, high) = x.iter().fold((f64::INFINITY, 0.0f64), |e, x| (e.0.min(*x), e.1.max(*x)));
-                    lines.push(Line::new([low, high], [fit.at(low), fit.at(high)]).colour(group.colour));
+                    lines.push(
+                        Line::new([low, high], [fit.at(low), fit.at(high)])
+                            .colour(group.colour.mix(Colour::BLACK, 0.45)),
+                    );
                 }
+                ends = y.iter().fold(ends, |ends, y| (ends.0.min(*y), ends.1.max(*y)));
                 panel = panel.mark(Scatter::new(x, y).colour(group.colour).label(label));
             }
-            panels.push(panel.marks(lines));
+            // Room above the points for the legend.
+            let (low, high) = ends;
+            let axis = Axis::new("mean recurrent weight");
+            let axis =
+                if high > low { axis.limits(low - 0.05 * (high - low), high + 0.4 * (high - low)) } else { axis };
+            panels.push(panel.y(axis).marks(lines));
         }
     }
     let figure = Figure::new("connectivity-by-time-constant", "Recurrent weights and time constants").columns(2).caption(

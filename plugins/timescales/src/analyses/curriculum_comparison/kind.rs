@@ -66,9 +66,11 @@ fn task(name: &str, options: &Value) -> String {
         "delayed-match" => "DMS",
         other => other,
     };
-    match options["repeat"].as_u64() {
-        Some(times) if times > 1 => format!("{short} × {times}"),
-        _ => short.to_string(),
+    let list = options["repeat"].as_array().map(Vec::as_slice);
+    match list.unwrap_or(std::slice::from_ref(&options["repeat"])) {
+        [] | [Value::Null] => short.to_string(),
+        [one] if *one == 1 => short.to_string(),
+        times => format!("{short} × {}", times.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -85,6 +87,7 @@ fn cell(name: &str, options: &Value) -> (String, Option<String>) {
         None => "",
     };
     let cell = match (name, options["activation"].as_str().unwrap_or("leaky-relu")) {
+        ("leaky-rnn", _) if options["time_constants"]["unit"] == "symbols" => "continuous".into(),
         ("leaky-rnn", "leaky-relu") => placement.to_string(),
         ("leaky-rnn", activation) => format!("{placement} {activation}"),
         ("continuous-rnn", _) => "continuous".into(),
@@ -130,6 +133,8 @@ mod tests {
         );
         let dms = json!({ "type": "delayed-match", "repeat": 5 });
         assert_eq!(of("sliding-window", dms, json!({ "type": "gru" })), "sliding DMS × 5 GRU");
+        let many = json!({ "type": "n-parity", "repeat": [7, 8] });
+        assert_eq!(of("cumulative", many, json!({ "type": "continuous-rnn" })), "cumulative parity × 7, 8 continuous");
         let skip = json!({ "type": "skip", "inner": { "type": "lstm" } });
         assert_eq!(of("direct", parity, skip), "direct parity skip LSTM");
     }

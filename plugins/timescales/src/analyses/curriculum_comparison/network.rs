@@ -107,7 +107,7 @@ impl Network {
             folder: run.dir.path().parent().map(PathBuf::from).unwrap_or_default(),
             kind: Kind::of(&run.experiment),
             level_name: spec.difficulty.as_ref().map_or_else(|| "level".to_string(), |d| d.name.clone()),
-            unit: Clock::of(run).unit,
+            unit: Clock::of(run, None).unit,
             moments,
             progress,
             reached,
@@ -149,8 +149,9 @@ impl Network {
         for saved in saved::of(&self.saved, "timescales") {
             let Some(table) = saved.table("timescales", &["mean", "kept"]) else { continue };
             for [level, value] in saved::complete(table, [&names, &[column]]) {
-                // A later measurement of the same level is left out.
-                if course.iter().all(|(known, _)| *known != level) {
+                // An unsolved level is left out, and a later measurement of the same.
+                let solved = self.reached.is_none_or(|reached| level <= reached as f64);
+                if solved && course.iter().all(|(known, _)| *known != level) {
                     course.push((level, value));
                 }
             }

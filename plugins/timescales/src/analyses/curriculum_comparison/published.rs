@@ -127,11 +127,12 @@ pub(super) fn relative(accuracy: f64, whole: f64) -> f64 {
     (accuracy - 0.5) / (whole - 0.5)
 }
 
-/// The published numbers of a group as rings joined by dashes.
-pub(super) fn marks(group: &Group, quantity: Quantity) -> Vec<Mark> {
+/// The published numbers of a group against N, up to some N, as rings joined by dashes.
+pub(super) fn marks(group: &Group, quantity: Quantity, up_to: f64) -> Vec<Mark> {
     let series = group.kind.as_ref().filter(|kind| kind.fixed.is_none()).and_then(|kind| of(kind, quantity));
     let Some(series) = series else { return Vec::new() };
-    points(series.points.to_vec(), group)
+    let shown: Vec<_> = series.points.iter().copied().filter(|point| point.0 <= up_to).collect();
+    if shown.is_empty() { Vec::new() } else { points(shown, group) }
 }
 
 /// Points in the style of published numbers, in a darker shade of the colour of a group.

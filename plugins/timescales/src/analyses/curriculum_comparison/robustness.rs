@@ -6,7 +6,7 @@ use super::network::Network;
 use super::published::{self, Quantity};
 use super::saved::{self, complete};
 use std::collections::BTreeMap;
-use synfire::figure::{Axis, Figure, Panel, Rule};
+use synfire::figure::{Axis, Colour, Figure, Panel, Rule};
 
 /// How one kind of noise went on one network.
 #[derive(Clone, Debug)]
@@ -122,14 +122,17 @@ fn noise(comparison: &Comparison, groups: &[&Group], kind: &str, title: &str) ->
     };
     let mut panel = Panel::new(title).x(Axis::new("relative strength").log()).y("relative accuracy");
     for group in groups {
-        for (level, curve) in courses(comparison, group, kind) {
+        for (index, (level, curve)) in courses(comparison, group, kind).into_iter().enumerate() {
             let label = match level {
                 Some(level) => format!("{}, {} = {level}", group.legend, comparison.level_name()),
                 None => group.legend.clone(),
             };
-            panel = panel.mark(curve.line(group.colour, &label));
+            // Levels of one group differ in shade.
+            let colour = group.colour.mix(Colour::BLACK, (0.25 * index as f64).min(0.75));
+            panel = panel.mark(curve.line(colour, &label));
         }
-        let series = quantity.zip(group.kind.as_ref()).and_then(|(quantity, kind)| published::of(kind, quantity));
+        let trained = group.kind.as_ref().filter(|kind| kind.fixed.is_none());
+        let series = quantity.zip(trained).and_then(|(quantity, kind)| published::of(kind, quantity));
         if let Some((series, (_, whole))) = series.and_then(|series| Some((series, *series.points.first()?))) {
             let points = series.points.iter().skip(1).map(|(x, accuracy)| (*x, published::relative(*accuracy, whole)));
             panel = panel.marks(published::points(points.collect(), group));

@@ -216,12 +216,12 @@ fn accuracies_are_relative_to_the_whole_network() {
         assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?} {expected:?}");
     };
     let short = bars(raw, "shortest τ silenced");
-    let names: Vec<&str> = short.categories.iter().map(|name| name.split(':').next().unwrap_or_default()).collect();
-    assert_eq!(names, ["single, N = 3", "cumulative, N = 3"]);
+    let names: Vec<&str> = short.categories.iter().map(|name| name.split(" τ").next().unwrap_or_default()).collect();
+    assert_eq!(names, ["single N=3", "cumulative N=3"]);
     close(&short.y, &[0.855, 0.725]);
     close(&bars(relative, "shortest τ silenced").y, &[0.8875, 0.5625]);
     close(&bars(raw, "whole network").y, &[0.9, 0.9]);
-    assert!(short.categories[1].ends_with("τ 1.00 and 3.00"), "{}", short.categories[1]);
+    assert!(short.categories[1].ends_with("τ=1.00/3.00"), "{}", short.categories[1]);
 
     let noise = &panels(&found, "robustness")[0];
     let course = line(noise, "cumulative, N = 3");

@@ -110,9 +110,15 @@ pub(super) fn both(comparison: &Comparison) -> Vec<Figure> {
 
 /// Whether some network, ours or published, gets to the level at which the paper compares curricula.
 fn reaches(comparison: &Comparison, groups: &[&Group]) -> bool {
-    let ours = groups.iter().flat_map(|group| comparison.members(group)).filter_map(|network| network.last_level);
-    let paper = groups.iter().flat_map(|group| published::marks(group, Quantity::MeanTau));
-    ours.max().is_some_and(|level| level as f64 >= COMMON) || paper.count() > 0
+    let ours = hardest(comparison, groups);
+    let paper = groups.iter().flat_map(|group| published::marks(group, Quantity::MeanTau, BEYOND * ours));
+    ours >= COMMON || (paper.count() > 0 && BEYOND * ours >= COMMON)
+}
+
+/// The hardest level that some network of the groups came to.
+fn hardest(comparison: &Comparison, groups: &[&Group]) -> f64 {
+    let levels = groups.iter().flat_map(|group| comparison.members(group)).filter_map(|network| network.last_level);
+    levels.max().unwrap_or(0) as f64
 }
 
 /// One statistic against the level, for groups of one cell.
@@ -121,6 +127,7 @@ fn panel(comparison: &Comparison, groups: &[&Group], plot: &Plot, title: &str) -
         groups.first().and_then(|group| comparison.members(group).next()).map_or("steps", |network| network.unit);
     let mut panel = Panel::new(title).x(comparison.level_name()).y(plot.y.replace("UNIT", unit));
     let mut taken: Vec<f64> = Vec::new();
+    let up_to = BEYOND * hardest(comparison, groups);
     for group in groups {
         let curve = comparison.curve(group, plot.course);
         if curve.is_empty() {
@@ -128,7 +135,7 @@ fn panel(comparison: &Comparison, groups: &[&Group], plot: &Plot, title: &str) -
         }
         panel = panel.mark(curve.line(group.colour, &group.legend));
         if let Some(quantity) = plot.published {
-            panel = panel.marks(published::marks(group, quantity));
+            panel = panel.marks(published::marks(group, quantity, up_to));
         }
         let single = group.kind.as_ref().is_some_and(|kind| kind.order == SINGLE);
         if let Some(at) = turning_point(comparison, group).filter(|at| single && !taken.contains(at)) {
