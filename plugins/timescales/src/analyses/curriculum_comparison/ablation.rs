@@ -57,7 +57,7 @@ pub(super) fn of(network: &Network) -> Vec<Ablated> {
             Side { tau: mean(&taus), ..side }
         };
         let (short, long) = (side("smallest"), side("largest"));
-        let level = saved.level().or(network.last_level);
+        let level = saved.level;
         if !short.raw.is_empty() && !long.raw.is_empty() && all.iter().all(|known| known.level != level) {
             all.push(Ablated { level, whole: saved.number("accuracy").unwrap_or(f64::NAN), short, long });
         }

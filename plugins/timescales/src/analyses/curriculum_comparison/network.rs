@@ -16,6 +16,9 @@ use synfire::tensors::values_f64;
 /// Accuracy that counts as solved where the curriculum does not say it.
 const THRESHOLD: f64 = 0.98;
 
+/// Analyses that judge one level, or all of the last lesson.
+const JUDGED: [&str; 2] = ["ablation", "perturbation"];
+
 /// The time constants at one checkpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Moment {
@@ -94,7 +97,19 @@ impl Network {
             }
             progress.extend(reached.map(|largest| Climb { evaluation: number + 1, largest }));
         }
-        let saved = saved::load(&run.dir, notes);
+        let alone = match run.lesson().levels_of(spec)[..] {
+            [only] => Some(only.level),
+            _ => None,
+        };
+        let saved = saved::load(&run.dir, alone, notes);
+        if alone.is_none()
+            && saved.iter().any(|saved| saved.level.is_none() && JUDGED.contains(&saved.analysis.as_str()))
+        {
+            notes.push(format!(
+                "{} was silenced or disturbed at all levels of its last lesson together; `--set level=N` judges one, as published.",
+                run.label
+            ));
+        }
         let mut wanting = Vec::new();
         for (analysis, _) in EXPENSIVE {
             if saved.iter().all(|saved| saved.analysis != analysis) && saved::fits(run, analysis)? {

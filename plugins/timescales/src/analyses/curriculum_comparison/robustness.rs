@@ -25,7 +25,7 @@ pub(super) fn of(network: &Network) -> Vec<Disturbed> {
     let mut all: Vec<Disturbed> = Vec::new();
     for saved in saved::of(&network.saved, "perturbation") {
         let (Some(base), Some(chance)) = (saved.number("accuracy"), saved.number("chance")) else { continue };
-        let level = saved.level().or(network.last_level);
+        let level = saved.level;
         let kinds = saved.findings.arrays.keys().filter_map(|name| name.strip_suffix("_strength"));
         for kind in kinds {
             let arrays = saved.list(&format!("{kind}_strength")).zip(saved.rows(&format!("{kind}_accuracy")));

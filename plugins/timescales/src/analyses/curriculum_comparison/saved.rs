@@ -11,8 +11,8 @@ use synfire::{Findings, Result};
 pub(super) struct Saved {
     /// Name of the analysis.
     pub analysis: String,
-    /// Its options.
-    pub options: Json,
+    /// The level that was judged, where it was one: that of its options, else of the lesson that the run ended with.
+    pub level: Option<usize>,
     /// What it found.
     pub findings: Findings,
 }
@@ -20,18 +20,19 @@ pub(super) struct Saved {
 /// Analyses whose findings are looked at, and what makes them.
 pub(super) const EXPENSIVE: [(&str, &str); 6] = [
     ("timescales", "synfire analyze timescales RUNS --set at=milestones"),
-    ("ablation", "synfire analyze ablation RUNS --set select.by=parameter --set select.count=20"),
+    ("ablation", "synfire analyze ablation RUNS --set level=N --set select.by=parameter --set select.count=20"),
     (
         "perturbation",
-        "synfire analyze perturbation RUNS --set 'kinds=[\"recurrent-normalized\", \"time-constants-absolute\"]'",
+        "synfire analyze perturbation RUNS --set level=N --set 'kinds=[\"recurrent-normalized\", \"time-constants-absolute\"]'",
     ),
     ("retraining", "synfire analyze retraining RUNS"),
     ("step-size", "synfire analyze step-size RUNS"),
     ("dimensionality", "synfire analyze dimensionality RUNS"),
 ];
 
-/// The findings in a run that are looked at; what cannot be read is named in `notes`.
-pub(super) fn load(dir: &RunDir, notes: &mut Vec<String>) -> Vec<Saved> {
+/// The findings in a run that are looked at; `last` is the level of its last lesson, if that had one alone. What cannot be read is
+/// named in `notes`.
+pub(super) fn load(dir: &RunDir, last: Option<usize>, notes: &mut Vec<String>) -> Vec<Saved> {
     let mut all = Vec::new();
     for folder in dir.analyses() {
         let place = dir.analysis_path(&folder);
@@ -44,7 +45,10 @@ pub(super) fn load(dir: &RunDir, notes: &mut Vec<String>) -> Vec<Saved> {
             continue;
         }
         match Findings::load(&place) {
-            Ok(findings) => all.push(Saved { analysis, options, findings }),
+            Ok(findings) => {
+                let level = options["level"].as_u64().and_then(|level| usize::try_from(level).ok()).or(last);
+                all.push(Saved { analysis, level, findings });
+            }
             Err(error) => notes.push(format!("{} was left out: {error}", place.display())),
         }
     }
@@ -62,11 +66,6 @@ impl Saved {
     /// A single number by name.
     pub fn number(&self, name: &str) -> Option<f64> {
         self.findings.values.get(name).and_then(number)
-    }
-
-    /// The option `level`, where it was given.
-    pub fn level(&self) -> Option<usize> {
-        self.options["level"].as_u64().and_then(|level| usize::try_from(level).ok())
     }
 
     /// An array of two axes as rows.
@@ -155,10 +154,10 @@ mod tests {
         findings.tables.push(Table::new("other", "", &["x"]));
         findings.tables.push(table);
         findings.value("accuracy", 0.75);
-        let saved = Saved { analysis: "timescales".into(), options: Json::Null, findings };
+        let saved = Saved { analysis: "timescales".into(), level: None, findings };
         assert_eq!(saved.table("renamed", &["N", "mean"]).map(|t| t.name.as_str()), Some("t"));
         assert!(saved.table("t", &["std"]).is_none());
-        assert_eq!((saved.number("accuracy"), saved.number("chance"), saved.level()), (Some(0.75), None, None));
+        assert_eq!((saved.number("accuracy"), saved.number("chance")), (Some(0.75), None));
     }
 
     #[test]
@@ -175,8 +174,8 @@ mod tests {
         std::fs::write(dir.analysis_path("step-size").join("findings.json"), "{").expect("writes");
         let mut notes = Vec::new();
         let found: Vec<(String, Option<usize>)> =
-            load(&dir, &mut notes).iter().map(|saved| (saved.analysis.clone(), saved.level())).collect();
-        let expected = [("ablation", None), ("ablation", None), ("perturbation", Some(7))];
+            load(&dir, Some(4), &mut notes).into_iter().map(|saved| (saved.analysis, saved.level)).collect();
+        let expected = [("ablation", Some(4)), ("ablation", Some(4)), ("perturbation", Some(7))];
         assert_eq!(found, expected.map(|(name, level)| (name.to_string(), level)));
         assert!(notes.len() == 1 && notes[0].contains("step-size"), "{notes:?}");
     }
