@@ -38,14 +38,16 @@ impl Connectivity {
     }
 }
 
+/// The weights of each unit on one side.
+type Side = fn(&Connectivity) -> &[f64];
+
 /// Mean weights against time constants, a point for each unit and a line of regression for each group.
 pub(super) fn figure(comparison: &Comparison) -> Option<Figure> {
     let has = |network: &super::network::Network| network.has_trained_taus() && network.connectivity.is_some();
     let facets = comparison.facets(has);
     let mut panels = Vec::new();
     for (facet, groups) in &facets {
-        let sides: [(&str, fn(&Connectivity) -> &[f64]); 2] =
-            [("from other units", |c| &c.incoming), ("onto other units", |c| &c.outgoing)];
+        let sides: [(&str, Side); 2] = [("from other units", |c| &c.incoming), ("onto other units", |c| &c.outgoing)];
         for (title, pick) in sides {
             let title = titled(title, facet, facets.len());
             let mut panel = Panel::new(title).x("trained τ");

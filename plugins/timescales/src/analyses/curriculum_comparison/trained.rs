@@ -48,8 +48,11 @@ const KEPT: Plot = Plot {
     published: None,
 };
 
-const BAND: &str =
-    "Lines are means over networks, bands one standard deviation of them to each side; rings are published.";
+const BAND: &str = "Lines are means over networks, bands one standard deviation of them to each side; rings are published, \
+     up to three times our hardest level.";
+
+/// Published numbers far beyond our hardest level would leave our own no room.
+const BEYOND: f64 = 3.0;
 
 /// The N up to which the paper's single-level networks are compared with others.
 const COMMON: f64 = 30.0;
