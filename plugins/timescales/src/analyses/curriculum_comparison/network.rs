@@ -1,7 +1,6 @@
 //! One trained network as it is compared: how far it got, its time constants at each level, what other analyses found on it.
 
-use super::super::clock::{Clock, PARAMETER};
-use super::super::stage::{Stage, milestones};
+use super::super::clock::time_constants;
 use super::super::summary::Summary;
 use super::connectivity::Connectivity;
 use super::kind::Kind;
@@ -11,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use synfire::Result;
 use synfire::subject::{At, RunView};
-use synfire::tensors::values_f64;
+use synfire_essentials::checkpoints::{Stage, level_name, milestones};
 
 /// Accuracy that counts as solved where the curriculum does not say it.
 const THRESHOLD: f64 = 0.98;
@@ -73,10 +72,12 @@ impl Network {
             updates => updates.into_iter().map(At::Update).collect(),
         };
         let mut moments = Vec::with_capacity(updates.len());
-        let mut connectivity = None;
+        let (mut connectivity, mut unit) = (None, "steps");
         for at in updates {
             let Stage { level, checkpoint, .. } = Stage::load(run, at)?;
-            let taus = checkpoint.parameters.find(PARAMETER).map(values_f64).unwrap_or_default();
+            let layers = time_constants(run, &checkpoint.parameters, None);
+            unit = layers.first().map_or(unit, |(clock, _)| clock.unit);
+            let taus: Vec<f64> = layers.into_iter().flat_map(|(_, taus)| taus).collect();
             connectivity = Connectivity::of(&checkpoint.parameters, &taus);
             moments.push(Moment { level, taus });
         }
@@ -121,8 +122,8 @@ impl Network {
             run: index,
             folder: run.dir.path().parent().map(PathBuf::from).unwrap_or_default(),
             kind: Kind::of(&run.experiment),
-            level_name: spec.difficulty.as_ref().map_or_else(|| "level".to_string(), |d| d.name.clone()),
-            unit: Clock::of(run, None).unit,
+            level_name: level_name(run),
+            unit,
             moments,
             progress,
             reached,

@@ -27,7 +27,7 @@ pub(super) const EXPENSIVE: [(&str, &str); 6] = [
     ),
     ("retraining", "synfire analyze retraining RUNS"),
     ("step-size", "synfire analyze step-size RUNS"),
-    ("dimensionality", "synfire analyze dimensionality RUNS"),
+    ("dimensionality", "synfire analyze dimensionality RUNS --set at=level-ends"),
 ];
 
 /// The findings in a run that are looked at; `last` is the level of its last lesson, if that had one alone. What cannot be read is
