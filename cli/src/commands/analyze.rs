@@ -76,10 +76,11 @@ fn sort_options(set: &[String]) -> Result<(Value, Vec<String>)> {
         if first != "analysis" && experiment.get(first).is_some() {
             of_runs.push(text.clone());
         } else {
-            own.set(path.strip_prefix("analysis.").unwrap_or(&path), value)?;
+            // Under their own table: a bare `task.rate` would be taken for the task of an experiment, and given its default type.
+            own.set(&format!("analysis.{}", path.strip_prefix("analysis.").unwrap_or(&path)), value)?;
         }
     }
-    Ok((own.value(), of_runs))
+    Ok((own.value().get("analysis").cloned().unwrap_or_else(|| json!({})), of_runs))
 }
 
 fn answer(args: &Args, done: &[Analysed]) -> Result<Answer> {
@@ -110,4 +111,18 @@ fn answer(args: &Args, done: &[Analysed]) -> Result<Answer> {
         text += &format!("{} files in {}\n\n", one.files.len(), one.folder.display());
     }
     Ok(Answer::new(text, json))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_the_analysis_are_told_from_those_of_the_run() {
+        let set = ["trials=5", "analysis.task.rate=0.5", "task.rate=0.1"].map(String::from);
+        let (own, of_runs) = sort_options(&set).expect("paths");
+        assert_eq!(own, json!({ "trials": 5, "task": { "rate": 0.5 } }));
+        assert_eq!(of_runs, ["task.rate=0.1"]);
+        assert_eq!(sort_options(&[]).expect("nothing").0, json!({}));
+    }
 }
