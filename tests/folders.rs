@@ -6,7 +6,7 @@ use crate::program::{call, done, json, small_run};
 fn a_folder_stands_for_the_runs_below_it() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let at = folder.path();
-    done(at, &small_run(&["-o", "runs/b", "-q"]));
+    done(at, &small_run(&["-o", "runs/b", "-q", "--set", "cell.time_constants.trainable=true"]));
     done(at, &small_run(&["-o", "runs/nested/c", "-q", "-u", "cumulative", "--members", "2"]));
     done(at, &small_run(&["-o", "runs/a", "-q", "-c", "gru"]));
 
@@ -18,24 +18,13 @@ fn a_folder_stands_for_the_runs_below_it() {
     assert!(labels.contains(&"b"), "{labels:?}");
 
     // A GRU has no rate form: found in a folder, it is left out with a word; named itself, it is refused.
-    let ablated = json(
-        at,
-        &[
-            "analyze",
-            "ablation",
-            "runs",
-            "--set",
-            "trials=8",
-            "--set",
-            "select.by=parameter",
-            "--set",
-            "select.count=2",
-        ],
-    );
+    let typed =
+        ["analyze", "ablation", "runs", "--set", "trials=8", "--set", "select.by=parameter", "--set", "select.count=2"];
+    let ablated = json(at, &typed);
     let results = ablated["results"].as_array().expect("a list").len();
     assert_eq!(results, 3, "b and the two members of c: {ablated}");
     assert!(at.join("runs/nested/c/members/1/analyses/ablation/findings.json").is_file());
-    let warned = call(at, &["analyze", "ablation", "runs", "--set", "trials=8"]);
+    let warned = call(at, &typed);
     assert!(warned.code == Some(0) && warned.err.contains("a was left out"), "{}", warned.err);
     assert_eq!(call(at, &["analyze", "ablation", "runs/a"]).code, Some(2));
 
@@ -43,7 +32,7 @@ fn a_folder_stands_for_the_runs_below_it() {
     assert_eq!(compared["values"]["networks"], 4);
     assert_eq!(
         compared["values"]["groups"], 3,
-        "fixed-budget and cumulative with the leaky cell, fixed-budget with the GRU"
+        "fixed-budget and cumulative with trained and fixed time constants, fixed-budget with the GRU"
     );
     assert!(at.join("comparison/networks.csv").is_file() && at.join("comparison/ablation.svg").is_file());
 
