@@ -186,12 +186,12 @@ fn products_alone(bench: &Bench, rows: usize, units: usize) -> Result<f64> {
         no_grad(|| {
             let options = (Kind::Float, Device::Cpu);
             let (a, w) = (Tensor::ones([rows, units], options), Tensor::ones([units, units], options));
-            let mut out = Tensor::zeros([rows, units], options);
+            let out = Tensor::zeros([rows, units], options);
             let (mut best, began) = (0f64, Instant::now());
             while began.elapsed() < Duration::from_millis(300) {
                 let start = Instant::now();
                 for _ in 0..10 {
-                    let _ = a.f_mm_out(&mut out, &w)?;
+                    let _ = a.f_mm_out(&out, &w)?;
                 }
                 best = best.max(10.0 * 2.0 * (rows * units * units) as f64 / start.elapsed().as_secs_f64() / 1e9);
             }

@@ -31,11 +31,14 @@ pub(in crate::recurrence) struct Backward<'a, R> {
     pub lambda: &'a mut [R],
     /// Where gradients with respect to the added input go.
     pub deltas: &'a mut [R],
-    /// Sums over steps and rows of `lambda f(z)`, and of `lambda` times the state, from [`Step::sums`].
-    pub leak: Option<(&'a mut [R], &'a mut [R])>,
+    /// Gradients of leaks, where they are learned.
+    pub leak: Option<LeakSums<'a, R>>,
     /// Steps whose number is a multiple of it pass nothing on.
     pub window: Option<usize>,
 }
+
+/// Sums over steps and rows of `lambda f(z)`, and of `lambda` times the state, from [`Step::sums`].
+pub(in crate::recurrence) type LeakSums<'a, R> = (&'a mut [R], &'a mut [R]);
 
 /// The lengths are those that the kernels rely on.
 macro_rules! require_lengths {
@@ -209,7 +212,7 @@ unsafe fn differentiate<S: Simd>(
     (activated, state): (&[S::Real], &[S::Real]),
     lambda: &[S::Real],
     deltas: &mut [S::Real],
-    leak: &mut Option<(&mut [S::Real], &mut [S::Real])>,
+    leak: &mut Option<LeakSums<S::Real>>,
 ) {
     let (units, f) = (step.units, step.activation);
     unsafe {
