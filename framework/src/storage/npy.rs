@@ -103,6 +103,16 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Array, String> {
     Array::new(shape, values).map_err(|error| error.to_string())
 }
 
+/// The pickle in a file whose array holds Python objects; the error is the problem in words.
+pub(crate) fn pickled(bytes: &[u8]) -> Result<&[u8], String> {
+    let start = data_start(bytes)?;
+    let header = NpyHeader::from_reader(&bytes[..start]).map_err(|error| format!("has a damaged header: {error}"))?;
+    match header.dtype() {
+        DType::Plain(_) if header.uses_pickled_array() => Ok(&bytes[start..]),
+        _ => Err("holds plain numbers, not Python objects".into()),
+    }
+}
+
 /// Where the data begin, after refusing headers that the parser could not bear: it trusts the header's length, recurses at each
 /// bracket and multiplies the shape unchecked.
 fn data_start(bytes: &[u8]) -> Result<usize, String> {
@@ -133,7 +143,7 @@ fn numbers<T: Deserialize, N>(file: NpyFile<&[u8]>, convert: impl Fn(T) -> N) ->
 }
 
 /// The same array with the last axis running fastest, from one in which the first does.
-fn row_major<T: Copy>(shape: &[usize], values: &[T]) -> Vec<T> {
+pub(crate) fn row_major<T: Clone>(shape: &[usize], values: &[T]) -> Vec<T> {
     let mut strides = Vec::with_capacity(shape.len());
     let mut stride = 1;
     for size in shape {
@@ -144,7 +154,7 @@ fn row_major<T: Copy>(shape: &[usize], values: &[T]) -> Vec<T> {
     let mut at = 0;
     let mut ordered = Vec::with_capacity(values.len());
     for _ in 0..values.len() {
-        ordered.push(values[at]);
+        ordered.push(values[at].clone());
         for axis in (0..shape.len()).rev() {
             index[axis] += 1;
             at += strides[axis];

@@ -1,7 +1,7 @@
 //! The zip layout: `{name}/data.pkl`, `{name}/data/{key}`, all entries stored uncompressed.
 
 use super::assemble::{Storages, assemble};
-use super::pickle::{interpret, shown};
+use super::pickle::{Names, interpret, shown};
 use super::{Checked, Fault, TorchFile};
 use std::collections::HashMap;
 use std::fs::File;
@@ -40,7 +40,7 @@ pub(super) fn read(file: File, length: u64) -> Checked<TorchFile> {
     {
         return Err(Fault::foreign("was written on a big-endian machine"));
     }
-    let pickle = interpret(&archive.stored("data.pkl", |size| size <= MAX_PICKLE_BYTES)?)?;
+    let pickle = interpret(&archive.stored("data.pkl", |size| size <= MAX_PICKLE_BYTES)?, Names::Torch)?;
     assemble(&pickle, &mut archive)
 }
 

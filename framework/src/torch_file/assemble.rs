@@ -160,6 +160,9 @@ impl Assembly<'_> {
             Node::Storage(_) => {
                 return Err(Fault::foreign(format!("'{}' is a bare storage, not a tensor", shown(name))));
             }
+            Node::NumpyArray(_) | Node::NumpyDtype(..) | Node::NumpyScalar(_) => {
+                return Err(Fault::foreign(format!("'{}' is NumPy's, not a tensor", shown(name))));
+            }
             Node::Global(global) => return Err(Fault::foreign(format!("'{}' is the class {global:?}", shown(name)))),
         })
     }

@@ -5,7 +5,7 @@
 
 use super::archive::{MAX_PICKLE_BYTES, tensor_bytes};
 use super::assemble::{Storages, assemble};
-use super::pickle::{Node, Pickle, interpret, shown};
+use super::pickle::{Names, Node, Pickle, interpret, shown};
 use super::{Checked, Fault, TorchFile, storage_bytes};
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,7 +21,7 @@ pub(super) fn read(file: File, length: u64) -> Checked<TorchFile> {
     let mut at = HEAD.len();
     let mut next = || -> Checked<Pickle> {
         let rest = bytes.get(at..).unwrap_or_default();
-        let pickle = interpret(&rest[..rest.len().min(MAX_PICKLE_BYTES as usize)])?;
+        let pickle = interpret(&rest[..rest.len().min(MAX_PICKLE_BYTES as usize)], Names::Torch)?;
         at += pickle.length;
         Ok(pickle)
     };

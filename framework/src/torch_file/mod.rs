@@ -21,9 +21,11 @@
 mod archive;
 mod assemble;
 mod legacy;
+mod numpy;
 mod pickle;
 mod write;
 
+pub use numpy::read_numpy_object;
 pub use write::{WriteOptions, write};
 
 use crate::{Error, Result, Tensors};
@@ -107,30 +109,37 @@ pub fn read(path: &Path) -> Result<TorchFile> {
         head if head == legacy::HEAD => legacy::read(file, length),
         _ => Err(Fault::foreign("is not a PyTorch checkpoint (neither a zip archive nor the older stream)")),
     };
-    found.map_err(|fault| Error::file(path, fault.problem, fault.remedy))
+    found.map_err(|fault| fault.of(path, SAVE_TENSORS))
 }
 
 /// What is wrong with a file, before its path is known.
 #[derive(Debug)]
 struct Fault {
     problem: String,
-    remedy: &'static str,
+    damaged: bool,
 }
+
+/// What to do about a whole file that holds what we do not read.
+const SAVE_TENSORS: &str =
+    "if you trust it, load it in Python and save its tensors alone: torch.save(model.state_dict(), path)";
 
 type Checked<T> = std::result::Result<T, Fault>;
 
 impl Fault {
     /// The bytes contradict each other.
     fn damaged(problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), remedy: "the file is damaged or incomplete: copy or download it again" }
+        Self { problem: problem.into(), damaged: true }
     }
 
     /// The file is whole but holds what we do not read.
     fn foreign(problem: impl Into<String>) -> Self {
-        Self {
-            problem: problem.into(),
-            remedy: "if you trust it, load it in Python and save its tensors alone: torch.save(model.state_dict(), path)",
-        }
+        Self { problem: problem.into(), damaged: false }
+    }
+
+    /// The error for the file at `path`; `remedy` is for one that is whole.
+    fn of(self, path: &Path, remedy: &str) -> Error {
+        let remedy = if self.damaged { "the file is damaged or incomplete: copy or download it again" } else { remedy };
+        Error::file(path, self.problem, remedy)
     }
 }
 

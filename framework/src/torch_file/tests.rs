@@ -1,4 +1,4 @@
-use super::pickle::interpret;
+use super::pickle::{Names, interpret};
 use super::*;
 use crate::Stream;
 use crate::tensors::{bytes, values_f32, values_f64};
@@ -289,7 +289,7 @@ fn nesting_and_repetition_are_bounded() {
     assert!(refusal(&edited(|_| doubled)).contains("MiB"));
     // A list that holds itself.
     assert!(refusal(&edited(|_| b"]q\x00h\x00a.".to_vec())).contains("deep"));
-    let fault = interpret(b"q\x00.").unwrap_err();
+    let fault = interpret(b"q\x00.", Names::Torch).unwrap_err();
     assert!(fault.problem.contains("stack"), "{fault:?}");
 }
 

@@ -1,6 +1,6 @@
 //! The machine's parts: input, stack, marks, memo, nodes, each with its bounds.
 
-use super::{Id, Node};
+use super::{Id, Names, Node};
 use crate::torch_file::{Checked, Fault};
 use std::collections::HashMap;
 
@@ -11,6 +11,7 @@ pub(super) const MAX_NODES: usize = 4_000_000;
 pub(super) struct Machine<'a> {
     pub(super) input: &'a [u8],
     pub(super) at: usize,
+    pub(super) names: Names,
     pub(super) nodes: Vec<Node>,
     pub(super) stack: Vec<Id>,
     /// Heights of the stack at which marks lie.
@@ -21,8 +22,17 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub(super) fn new(input: &'a [u8]) -> Self {
-        Self { input, at: 0, nodes: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), copied: 0 }
+    pub(super) fn new(input: &'a [u8], names: Names) -> Self {
+        Self {
+            input,
+            at: 0,
+            names,
+            nodes: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+            copied: 0,
+        }
     }
 
     pub(super) fn empty() -> Fault {

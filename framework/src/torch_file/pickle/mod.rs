@@ -6,7 +6,7 @@
 mod allowed;
 mod machine;
 
-pub(super) use allowed::Global;
+pub(super) use allowed::{Global, Names};
 
 use super::{Checked, Fault};
 use allowed::global;
@@ -35,6 +35,12 @@ pub(super) enum Node {
     Storage(Id),
     /// A tensor; the arguments it is rebuilt from.
     Tensor(Id),
+    /// A NumPy array; the state that fills it.
+    NumpyArray(Option<Id>),
+    /// A NumPy kind of number; its arguments, and the state that says the order of its bytes.
+    NumpyDtype(Id, Option<Id>),
+    /// A NumPy number; its kind and bytes.
+    NumpyScalar(Id),
 }
 
 /// A pickle after its program ran.
@@ -46,9 +52,9 @@ pub(super) struct Pickle {
     pub length: usize,
 }
 
-/// Interpret the pickle at the start of `input`.
-pub(super) fn interpret(input: &[u8]) -> Checked<Pickle> {
-    let mut machine = Machine::new(input);
+/// Interpret the pickle at the start of `input`, which may use these names.
+pub(super) fn interpret(input: &[u8], names: Names) -> Checked<Pickle> {
+    let mut machine = Machine::new(input, names);
     while machine.step()? {}
     let root = machine.pop()?;
     Ok(Pickle { nodes: machine.nodes, root, length: machine.at })
@@ -149,13 +155,13 @@ impl Machine<'_> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                let node = global(module, name)?;
+                let node = global(self.names, module, name)?;
                 self.push(node)?;
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let node = match (self.node(module)?, self.node(name)?) {
-                    (Node::Text(module), Node::Text(name)) => global(module, name)?,
+                    (Node::Text(module), Node::Text(name)) => global(self.names, module, name)?,
                     _ => return Err(Fault::damaged("names a function by something that is not a text")),
                 };
                 self.push(node)?;
@@ -258,6 +264,13 @@ impl Machine<'_> {
                 self.stack.push(size);
                 Ok(())
             }
+            (Global::NumpyReconstruct, &[class, _, _])
+                if matches!(self.node(class)?, Node::Global(Global::NumpyArray)) =>
+            {
+                self.push(Node::NumpyArray(None))
+            }
+            (Global::NumpyDtype, _) => self.push(Node::NumpyDtype(arguments_id, None)),
+            (Global::NumpyScalar, _) => self.push(Node::NumpyScalar(arguments_id)),
             _ => Err(Fault::damaged(format!("the pickle calls {function:?} with {} arguments", arguments.len()))),
         }
     }
@@ -275,12 +288,17 @@ impl Machine<'_> {
         items.iter().map(pair).collect()
     }
 
-    /// BUILD sets attributes. On a dictionary these are PyTorch's `_metadata` (module versions), which we drop.
+    /// BUILD sets attributes. On a dictionary these are PyTorch's `_metadata` (module versions), which we drop; on NumPy's
+    /// objects it is what fills them, once.
     fn build(&mut self) -> Checked<()> {
-        self.pop()?;
+        let state = self.pop()?;
         match self.top_node()? {
             Node::Dict(_) => Ok(()),
-            _ => Err(Fault::foreign("sets attributes of an object that is not a dictionary")),
+            Node::NumpyArray(place) | Node::NumpyDtype(_, place) if place.is_none() => {
+                *place = Some(state);
+                Ok(())
+            }
+            _ => Err(Fault::foreign("sets attributes of an object that has none to set")),
         }
     }
 }
