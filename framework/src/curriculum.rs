@@ -129,7 +129,8 @@ pub struct HeadResult {
     pub head: usize,
     /// Its level, where the task has one.
     pub level: Option<usize>,
-    /// Mean loss.
+    /// Mean loss; NaN in an evaluation of another program that does not say it.
+    #[serde(with = "crate::storage::float::single")]
     pub loss: f64,
     /// Fraction of correct answers, where there is right and wrong.
     pub accuracy: Option<f64>,
@@ -144,7 +145,8 @@ pub struct Evaluation {
     pub lesson: usize,
     /// Number of trials.
     pub trials: usize,
-    /// Sum of the heads' losses.
+    /// Sum of the heads' losses; NaN in an evaluation of another program that does not say it.
+    #[serde(with = "crate::storage::float::single")]
     pub loss: f64,
     /// Mean of the heads' accuracies.
     pub accuracy: Option<f64>,

@@ -17,6 +17,7 @@ mod log;
 mod session;
 
 use log::Log;
+pub(crate) use log::write_past;
 pub use session::{Outcome, Session};
 
 /// Why a member stopped.

@@ -1,4 +1,4 @@
-//! `synfire export`: the network of a run as a file for another program.
+//! `synfire export`: a network of a run, or all of the run, as files for another program.
 
 use crate::choice::format_with;
 use crate::output::{Answer, Program};
@@ -32,7 +32,7 @@ pub struct Args {
     /// Which member of the run
     #[arg(long, value_name = "K", default_value_t = 0)]
     member: usize,
-    /// File to write
+    /// File to write, or folder for a format of whole runs
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }
@@ -53,13 +53,22 @@ pub fn execute(args: &Args, program: &Program) -> Result<Answer> {
         let problem = format!("is {}, but the run has {} members", args.member, views.len());
         Error::config("--member", problem, "members are counted from 0")
     })?;
-    let network = view.network(args.at.map_or(At::Last, At::Update))?;
-    guarded(&format!("format '{}'", args.format), || format.export(&network, &args.output))?;
+    let at = args.at.map_or(At::Last, At::Update);
+    let files = guarded(&format!("format '{}'", args.format), || format.export_run(view, at, &args.output))?;
+    let network = view.network(at)?;
     let tensors: Vec<serde_json::Value> =
         network.parameters.iter().map(|(name, tensor)| json!({ "name": name, "shape": tensor.size() })).collect();
-    let text = format!("wrote {}: {} tensors as {}", args.output.display(), tensors.len(), args.format);
+    let text = match &files[..] {
+        [file] if *file == args.output => {
+            format!("wrote {}: {} tensors as {}", args.output.display(), tensors.len(), args.format)
+        }
+        _ => files.iter().fold(format!("wrote {} files as {}", files.len(), args.format), |text, file| {
+            format!("{text}\n  {}", file.display())
+        }),
+    };
     let json = json!({
-        "run": dir.path(), "member": args.member, "format": args.format, "file": args.output, "tensors": tensors,
+        "run": dir.path(), "member": args.member, "format": args.format, "file": args.output, "files": files,
+        "tensors": tensors,
     });
     Ok(Answer::new(text, json))
 }

@@ -17,7 +17,7 @@ pub const EXAMPLES: &str = "Examples (after `synfire export runs/parity --as npz
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// File to read
+    /// File to read, or folder for a format of whole runs
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Name of the format
@@ -63,7 +63,10 @@ pub fn execute(args: &Args, program: &Program) -> Result<Answer> {
     }
     let cell = said(imported.cell.as_ref().map(serde_json::to_value));
     let curriculum = said(imported.curriculum.as_ref().map(serde_json::to_value));
-    for (path, value) in [("task", task), ("cell", cell), ("curriculum", curriculum)] {
+    let rule = said(imported.rule.as_ref().map(serde_json::to_value));
+    let training = said(imported.training.as_ref().map(serde_json::to_value));
+    let parts = [("task", task), ("cell", cell), ("curriculum", curriculum), ("rule", rule), ("training", training)];
+    for (path, value) in parts {
         if let Some(value) = value {
             layers.set(path, value)?;
         }

@@ -1,22 +1,27 @@
 //! Runs made from networks that another program trained.
 
 use super::{Manifest, RunDir, Status};
-use crate::curriculum::LessonRecord;
-use crate::format::Imported;
-use crate::network::{FEEDBACK, Readout, head_bias, head_weight};
+use crate::cell::BuildContext;
+use crate::curriculum::{Evaluation, LessonRecord};
+use crate::experiment::Parts;
+use crate::format::{Imported, Past, Stage};
+use crate::network::{FEEDBACK, Network, Readout, head_bias, head_weight};
+use crate::trainer::write_past;
 use crate::{Error, Experiment, History, Registry, Result, Tensors};
 use std::path::PathBuf;
 
 impl RunDir {
-    /// Make a run directory that holds an imported network as it came: a checkpoint before the first update, whose lesson is the one
-    /// the network was trained on.
+    /// Make a run directory that holds an imported network as it came. One that comes alone is a checkpoint before the first update,
+    /// whose lesson is the one the network was trained on; one that comes with its past is the last of several checkpoints, with the
+    /// history and the metrics that are known.
     ///
     /// The experiment, resolved, says how the network is run, and how it would be trained further. Numbers are kept bit for bit when
     /// its precision is that of the file. Evaluation, analyses and export work as on any run; `synfire resume` trains on.
     ///
     /// # Errors
     /// [`Error::Config`] when the experiment has several members or does not fit; [`Error::Shape`] or [`Error::Failed`] naming the
-    /// tensor that the cell lacks, has besides, or has in another shape; as [`RunDir::create`]. Nothing is left behind then.
+    /// tensor that the cell lacks, has besides, or has in another shape, or earlier networks that are out of order; as
+    /// [`RunDir::create`]. Nothing is left behind then.
     pub fn import(
         path: impl Into<PathBuf>,
         experiment: &Experiment,
@@ -29,33 +34,99 @@ impl RunDir {
         }
         let parts = experiment.parts(registry)?;
         let context = parts.context(experiment, registry)?;
-        let Imported { parameters, heads, lesson, notes, .. } = imported;
-        let readout = readout(&parameters, heads)?;
-        if readout.outputs != parts.spec.outputs {
-            return Err(Error::Shape {
-                what: "each head of the file".into(),
-                expected: format!("{} outputs, as many as the task asks for", parts.spec.outputs),
-                found: format!("{} outputs", readout.outputs),
-            });
+        let Imported { parameters, heads, lesson, notes, past, .. } = imported;
+        let Past { stages, mut history, evaluations } = past;
+        if history.lessons.is_empty() {
+            history.lessons = lesson.into_iter().map(|lesson| LessonRecord { from: 0, lesson }).collect();
         }
-        let network = parts.network_from(&context, parameters, readout)?;
-        let missing = lesson.iter().flat_map(|lesson| lesson.heads(&parts.spec));
-        if let Some(head) = missing.into_iter().find(|head| !network.readout.heads.contains(head)) {
-            let problem = format!("the network was last trained on head {head}, which the file lacks");
-            return Err(Error::Failed(problem));
+        let network = network(&parts, &context, parameters, heads, &history)?;
+        let mut networks = Vec::with_capacity(stages.len() + 1);
+        for Stage { origin, history, parameters, heads } in stages {
+            let stage = self::network(&parts, &context, parameters, heads, &history);
+            networks.push((stage.map_err(|error| Error::file(&origin, error, ""))?, history));
         }
-        check_heads(&network.parameters, &network.readout, network.dynamics.units())?;
-
+        networks.push((network, history));
+        if let Some(pair) = networks.windows(2).find(|pair| pair[0].1.updates >= pair[1].1.updates) {
+            let (earlier, later) = (pair[0].1.updates, pair[1].1.updates);
+            return Err(Error::Failed(format!("a network after {later} updates follows one after {earlier}")));
+        }
         let mut manifest = Manifest::new(experiment, registry, 1)?;
         manifest.end(Status::Imported, "imported", 0.0);
         manifest.notes = notes;
-        let lessons = lesson.into_iter().map(|lesson| LessonRecord { from: 0, lesson }).collect();
-        let history = History { lessons, ..History::default() };
+        let run = Self::found(path.into(), experiment, manifest, &networks)?;
+        write_past(&run, &evaluations)?;
+        Ok(run)
+    }
+
+    /// Make a run directory whose only checkpoint is a network before its first update.
+    ///
+    /// Training it ([`Session::train`](crate::trainer::Session::train)) starts the rule on this network, and draws what a lesson
+    /// adds to it, such as heads, from the experiment's seed. [`train_further`](super::train_further) does so and cleans up.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the experiment has several members; as [`RunDir::create`].
+    pub fn begin_from(
+        path: impl Into<PathBuf>,
+        experiment: &Experiment,
+        network: Network,
+        registry: &Registry,
+    ) -> Result<Self> {
+        if experiment.members > 1 {
+            let problem = format_args!("is {}, but training goes on from one network", experiment.members);
+            return Err(Error::config("members", problem, "leave it at 1"));
+        }
+        let manifest = Manifest::new(experiment, registry, 1)?;
+        Self::found(path.into(), experiment, manifest, &[(network, History::default())])
+    }
+
+    /// A directory with these networks as its checkpoints, in order, and nothing that a learner would keep.
+    fn found(
+        path: PathBuf,
+        experiment: &Experiment,
+        mut manifest: Manifest,
+        networks: &[(Network, History)],
+    ) -> Result<Self> {
         let run = Self::create(path, experiment)?;
-        run.save_checkpoint(&network, &Tensors::new(), &history)?;
+        for (network, history) in networks {
+            run.save_checkpoint(network, &Tensors::new(), history)?;
+            manifest.updates = history.updates;
+            manifest.metrics = history.evaluations.last().map(metrics).into_iter().collect();
+        }
         run.write_manifest(&manifest)?;
         Ok(run)
     }
+}
+
+/// The numbers of an evaluation that are known.
+fn metrics(evaluation: &Evaluation) -> indexmap::IndexMap<String, f64> {
+    let named = Evaluation::METRICS.iter().filter_map(|name| Some(((*name).to_string(), evaluation.metric(name)?)));
+    named.filter(|(_, value)| value.is_finite()).collect()
+}
+
+/// A network from what a file holds, with the heads that its last lesson asks for.
+fn network(
+    parts: &Parts,
+    context: &BuildContext,
+    parameters: Tensors,
+    heads: Vec<usize>,
+    history: &History,
+) -> Result<Network> {
+    let readout = readout(&parameters, heads)?;
+    if readout.outputs != parts.spec.outputs {
+        return Err(Error::Shape {
+            what: "each head of the file".into(),
+            expected: format!("{} outputs, as many as the task asks for", parts.spec.outputs),
+            found: format!("{} outputs", readout.outputs),
+        });
+    }
+    let network = parts.network_from(context, parameters, readout)?;
+    let asked = history.lesson().into_iter().flat_map(|lesson| lesson.heads(&parts.spec));
+    if let Some(head) = asked.into_iter().find(|head| !network.readout.heads.contains(head)) {
+        let problem = format!("the network was last trained on head {head}, which the file lacks");
+        return Err(Error::Failed(problem));
+    }
+    check_heads(&network.parameters, &network.readout, network.dynamics.units())?;
+    Ok(network)
 }
 
 /// What the names and shapes of parameters say about the heads.

@@ -3,12 +3,14 @@
 mod analyse;
 mod checkpoint;
 mod findings;
+mod further;
 mod import;
 mod manifest;
 mod report;
 
 pub use analyse::{Analysed, Analyst, folder_names};
 pub use checkpoint::{Checkpoint, State};
+pub use further::{Further, train_further};
 pub use manifest::{Manifest, Part, Status};
 pub use report::report;
 

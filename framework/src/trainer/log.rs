@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::curriculum::{Evaluation, Lesson, Tally};
+use crate::format::Judged;
 use crate::run::RunDir;
 use crate::storage::JsonLines;
 use crate::storage::float::to_value;
@@ -28,8 +29,13 @@ impl Log {
         Ok(Self { lines, events, began: Instant::now(), before })
     }
 
-    /// Write an evaluation.
+    /// Write an evaluation that was made now.
     pub fn evaluation(&mut self, evaluation: &Evaluation, lesson: &Lesson, tally: &Tally) -> Result<()> {
+        let seconds = self.before + self.began.elapsed().as_secs_f64();
+        self.write(evaluation, lesson, tally, Some(seconds))
+    }
+
+    fn write(&mut self, evaluation: &Evaluation, lesson: &Lesson, tally: &Tally, seconds: Option<f64>) -> Result<()> {
         let mean = |sum: f64| tally.mean(sum);
         let mut line = Map::new();
         let mut put = |name: &str, value: Option<f64>| {
@@ -39,7 +45,7 @@ impl Log {
         };
         put("loss", Some(evaluation.loss));
         put("accuracy", evaluation.accuracy);
-        put("training_loss", Some(mean(tally.loss)));
+        put("training_loss", (tally.updates > 0).then(|| mean(tally.loss)));
         put("training_accuracy", tally.accuracy.map(mean));
         put("gradient_norm", tally.gradient_norm.map(mean));
         for (name, value) in &lesson.schedule {
@@ -70,7 +76,9 @@ impl Log {
         whole.insert("trials".into(), evaluation.trials.into());
         whole.extend(line);
         whole.insert("heads".into(), heads.into());
-        whole.insert("seconds".into(), to_value(self.before + self.began.elapsed().as_secs_f64()));
+        if let Some(seconds) = seconds {
+            whole.insert("seconds".into(), to_value(seconds));
+        }
         self.lines.append(&whole)?;
         Ok(())
     }
@@ -79,4 +87,20 @@ impl Log {
     pub fn flush(&mut self) -> Result<()> {
         self.events.flush()
     }
+}
+
+/// Write the evaluations that another program made into a run that has none of its own. How long they took is not known.
+pub(crate) fn write_past(dir: &RunDir, evaluations: &[Judged]) -> Result<()> {
+    if evaluations.is_empty() {
+        return Ok(());
+    }
+    let mut log = Log::open(dir, 0)?;
+    for Judged { evaluation, lesson, training_loss } in evaluations {
+        let mut tally = Tally::default();
+        if let Some(loss) = training_loss {
+            tally.add(*loss, None, None);
+        }
+        log.write(evaluation, lesson, &tally, None)?;
+    }
+    log.flush()
 }

@@ -202,6 +202,7 @@ impl Format for TimescalesCheckpoint {
             curriculum: Some(curriculum),
             lesson,
             notes,
+            ..Imported::default()
         })
     }
 
