@@ -184,14 +184,18 @@ impl RunDir {
         Ok(())
     }
 
+    /// The analysis that made the findings in a folder, with all of its options; `None` where nothing says it.
+    pub fn analysis_settings(&self, folder: &str) -> Option<Spec<dyn Analysis>> {
+        let settings = std::fs::read_to_string(self.analysis_path(folder).join(SETTINGS)).ok();
+        settings.and_then(|text| toml::from_str(&text).ok())
+    }
+
     /// The analyses of an experiment, and those that were made of its run by hand.
     pub fn made_analyses(&self, experiment: &Experiment) -> Vec<Spec<dyn Analysis>> {
         let mut all = experiment.analysis.clone();
         for dir in self.members(experiment).iter().chain([self]) {
             for folder in dir.analyses() {
-                let settings = std::fs::read_to_string(dir.analysis_path(&folder).join(SETTINGS)).ok();
-                let spec = settings.and_then(|text| toml::from_str::<Spec<dyn Analysis>>(&text).ok());
-                all.extend(spec.filter(|spec| !all.contains(spec)));
+                all.extend(dir.analysis_settings(&folder).filter(|spec| !all.contains(spec)));
             }
         }
         all

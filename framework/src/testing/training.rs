@@ -23,7 +23,14 @@ pub fn small<T: Slot + ?Sized>(registry: &Registry, name: &str) -> Spec<T> {
         }
     };
     let sizes: &[(&str, u64)] = match T::KIND {
-        Kind::Analysis => &[("steps", 2000), ("burn_in", 20), ("draws", 2), ("trials", 4)],
+        Kind::Analysis => &[
+            ("steps", 2000),
+            ("burn_in", 20),
+            ("draws", 2),
+            ("trials", 4),
+            ("evaluations", 1),
+            ("updates_per_evaluation", 2),
+        ],
         _ => &[("hidden", 8)],
     };
     for (option, size) in sizes {
