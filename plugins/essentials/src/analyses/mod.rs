@@ -9,6 +9,7 @@ pub mod level_accuracy;
 pub mod pca;
 pub mod perturbation;
 pub mod power_spectrum;
+pub mod retraining;
 pub mod spectrum;
 
 mod choice;
@@ -24,4 +25,5 @@ pub use level_accuracy::LevelAccuracy;
 pub use pca::Pca;
 pub use perturbation::Perturbation;
 pub use power_spectrum::PowerSpectrum;
+pub use retraining::Retraining;
 pub use spectrum::Spectrum;
