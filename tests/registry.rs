@@ -45,6 +45,7 @@ fn the_names_promised_to_users_are_there() {
                 "level-accuracy",
                 "dimensionality",
                 "connectivity",
+                "retraining",
                 "timescales",
                 "time-constants",
                 "gate-timescales",
@@ -52,7 +53,10 @@ fn the_names_promised_to_users_are_there() {
                 "curriculum-comparison",
             ],
         ),
-        (Kind::Format, &["timescales-checkpoint", "state-dict", "safetensors", "npz"]),
+        (
+            Kind::Format,
+            &["timescales-checkpoint", "timescales-folder", "timescales-results", "state-dict", "safetensors", "npz"],
+        ),
     ];
     for (kind, names) in promised {
         for name in names {

@@ -8,7 +8,7 @@ use synfire::tch::Tensor;
 use synfire::{Experiment, History, Lesson, Network, Registry, Spec, Tensors};
 
 /// Parity with a leaky-rnn of these options, on the CPU.
-pub(super) fn experiment(cell: &serde_json::Value) -> Experiment {
+pub(crate) fn experiment(cell: &serde_json::Value) -> Experiment {
     // Naming a component of the crate links it and its neighbours into the test.
     let _ = synfire_essentials::cells::LeakyRnn::default();
     Experiment {
@@ -23,7 +23,7 @@ pub(super) fn experiment(cell: &serde_json::Value) -> Experiment {
 
 /// A run whose network had these time constants after these updates, at the end of lessons on these levels; one more checkpoint
 /// than lessons, the first from before training.
-pub(super) fn with_time_constants(folder: &std::path::Path, stages: &[(u64, &[f32])]) -> RunDir {
+pub(crate) fn with_time_constants(folder: &std::path::Path, stages: &[(u64, &[f32])]) -> RunDir {
     let registry = Registry::linked().expect("links");
     let hidden = stages[0].1.len();
     let experiment = experiment(&json!({ "hidden": hidden, "time_constants": { "trainable": true } }));

@@ -3,7 +3,7 @@
 mod clock;
 pub mod curriculum_comparison;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod gate_timescales;
 pub mod step_size;
 mod summary;
