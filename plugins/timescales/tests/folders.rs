@@ -117,6 +117,29 @@ fn a_folder_becomes_one_run_with_all_of_its_networks() {
 }
 
 #[test]
+fn training_goes_on_from_the_last_network() {
+    let registry = Registry::linked().unwrap();
+    let base = tempfile::tempdir().unwrap();
+    let folder = cumulative(base.path());
+    let dir = import(&folder, &base.path().join("run"), &registry).unwrap();
+    let mut experiment = dir.experiment().unwrap();
+    experiment.training.updates = 3002;
+    experiment.training.evaluation_trials = 64;
+    let stop = AtomicBool::new(false);
+    let session =
+        Session { experiment: &experiment, registry: &registry, dir: &dir, threads: 1, observer: &Silent, stop: &stop };
+    let outcome = session.train().unwrap();
+    assert_eq!(outcome.updates, 3002);
+    let workers = Workers::new(1).unwrap();
+    let view = RunView::open(&dir, &registry, &workers).unwrap().remove(0);
+    // The last evaluation solved N = 4, so N = 5 came next, with a head of its own.
+    assert_eq!(view.lesson(), Lesson::with_levels([(2, 0), (3, 1), (4, 2), (5, 3)]));
+    assert_eq!(view.history().evaluations.len(), 5, "those of the folder up to its last network");
+    assert_eq!(dir.metrics().unwrap().len(), 5, "what was recorded after it is of another training");
+    assert_eq!(dir.checkpoints(), [0, 600, 3000, 3002]);
+}
+
+#[test]
 fn files_that_do_not_fit_are_named_and_leave_nothing() {
     let registry = Registry::linked().unwrap();
     let refusal = |change: &dyn Fn(&Path)| {

@@ -5,7 +5,7 @@ mod rows;
 mod saved;
 mod table;
 
-use saved::{Saved, all};
+use saved::all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
