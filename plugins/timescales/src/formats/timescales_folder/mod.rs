@@ -8,6 +8,7 @@ mod statistics;
 
 use super::published_name::Order;
 use super::timescales_checkpoint::{PublishedCell, TimescalesCheckpoint};
+use crate::cells::CONTINUOUS_RNN;
 use course::{Course, Reading};
 use listing::Listing;
 use name::FolderName;
@@ -201,9 +202,8 @@ impl TimescalesFolder {
         notes: &mut Vec<String>,
     ) -> Result<Vec<OneFile>> {
         let said = match (&name.published.order, &name.published.modified, &name.published.repetitions) {
+            (Some(_), _, Some(_)) => Some(PublishedCell::Continuous),
             (Some(_), None, None) => Some(PublishedCell::Default),
-            // Networks with repeated symbols have the non-linearity on the drive, whatever else their folder says.
-            (Some(_), None, Some(_)) => Some(PublishedCell::Modified),
             _ => None,
         };
         let format = TimescalesCheckpoint { cell: self.cell.or(said) };
@@ -258,20 +258,17 @@ fn same_shapes(path: &Path, parameters: &synfire::Tensors, first: &OneFile) -> R
     Ok(())
 }
 
-/// The cell as the folder's name says it was made: time constants from `T_2.0` (then one more at most) or of mean `tau0.5`.
+/// The cell as the folder's name says it was made: time constants from `T_2.0` up to one more, scaled to a mean of `tau0.5`.
 fn with_time_constants(cell: &Spec<dyn synfire::Cell>, name: &FolderName) -> Spec<dyn synfire::Cell> {
     let mut options = cell.options();
-    // The mean of a uniform number from 1 to 2 is 1.5.
-    let range = match (name.tau, name.mean_tau) {
-        (Some(tau), _) => Some((tau, tau + 1.0)),
-        (None, Some(mean)) => Some((mean / 1.5, mean / 0.75)),
-        (None, None) => None,
-    };
-    if let Some((low, high)) = range
-        && let Some(constants) = options.get_mut("time_constants").filter(|constants| constants["trainable"] == true)
-    {
-        constants["low"] = low.into();
-        constants["high"] = high.into();
+    if let Some(constants) = options.get_mut("time_constants").filter(|constants| constants["trainable"] == true) {
+        if let Some(tau) = name.tau {
+            constants["low"] = tau.into();
+            constants["high"] = (tau + 1.0).into();
+        }
+        if let Some(mean) = name.mean_tau.filter(|_| cell.name == CONTINUOUS_RNN) {
+            constants["mean"] = mean.into();
+        }
     }
     Spec::with(cell.name.clone(), &options)
 }

@@ -1,6 +1,7 @@
 //! The names of published folders: `single_parity_size_200_network_1`, `sliding_10_5_dms_mod_tanh_T_2.0_network_3`.
 
 use super::super::published_name::PublishedName;
+use crate::cells::CONTINUOUS_RNN;
 use serde_json::Value;
 use std::path::Path;
 use synfire::subject::RunView;
@@ -45,7 +46,7 @@ impl FolderName {
 
     /// How many numbers of repetitions the network was trained with; 1 where symbols were not repeated.
     pub fn repetitions(&self) -> u64 {
-        self.published.repetitions.as_ref().map_or(1, |list| list.split(',').count() as u64)
+        self.published.steps().map_or(1, |steps| steps.len() as u64)
     }
 }
 
@@ -107,14 +108,29 @@ impl Published {
             "delayed-match" => words.push("dms".into()),
             other => return Err(unnamed("task", other, "n-parity, delayed-match")),
         }
-        if let Some(repeat) = count(task.1, "repeat").filter(|repeat| *repeat > 1) {
-            words.push(format!("duplicates[{repeat}]"));
+        let continuous = cell.0 == CONTINUOUS_RNN;
+        let repeated = match &task.1["repeat"] {
+            Value::Array(steps) => steps.iter().map(Value::to_string).collect::<Vec<_>>(),
+            Value::Number(steps) if continuous || steps.as_u64() != Some(1) => vec![steps.to_string()],
+            _ => Vec::new(),
+        };
+        if !repeated.is_empty() {
+            words.push(format!("duplicates[{}]", repeated.join(", ")));
+        }
+        let constants = &cell.1["time_constants"];
+        if continuous && let Some(mean) = constants["mean"].as_f64() {
+            words.push(format!("tau{mean:?}"));
         }
         if let Some(units) = count(cell.1, "hidden").filter(|units| *units != PUBLISHED_UNITS) {
             words.push(format!("size_{units}"));
         }
-        match (cell.0, cell.1["placement"].as_str(), cell.1["activation"].as_str()) {
-            ("leaky-rnn", Some("whole"), Some("leaky-relu")) => {}
+        match (
+            if continuous { "leaky-rnn" } else { cell.0 },
+            cell.1["placement"].as_str(),
+            cell.1["activation"].as_str(),
+        ) {
+            ("leaky-rnn", Some("whole"), Some("leaky-relu")) if !continuous => {}
+            ("leaky-rnn", Some("drive"), Some("leaky-relu")) if continuous => {}
             ("leaky-rnn", Some("drive"), Some("leaky-relu")) => words.push("mod_leakyrelu".into()),
             ("leaky-rnn", Some("drive"), Some(activation @ ("relu" | "tanh" | "sigmoid"))) => {
                 words.push(format!("mod_{activation}"));
@@ -125,10 +141,10 @@ impl Published {
                 return Err(unnamed("cell's placement and activation", &found, known));
             }
             ("lstm", ..) => {}
-            (other, ..) => return Err(unnamed("cell", other, "leaky-rnn, lstm")),
+            (other, ..) => return Err(unnamed("cell", other, "leaky-rnn, continuous-rnn, lstm")),
         }
-        let low = cell.1["time_constants"]["low"].as_f64();
-        if let Some(tau) = low.filter(|tau| *tau != 1.0 || cell.1["time_constants"]["trainable"] == false) {
+        let low = constants["low"].as_f64();
+        if let Some(tau) = low.filter(|tau| *tau != 1.0 || constants["trainable"] == false) {
             words.push(format!("T_{tau:?}"));
         }
         words.push(format!("network_{number}"));
@@ -192,6 +208,18 @@ mod tests {
         assert_eq!((read.units, read.tau, read.published.modified.as_deref()), (Some(64), Some(3.0), Some("tanh")));
         let lstm = named(("cumulative", json!({})), "n-parity", ("lstm", json!({ "hidden": 500 }))).unwrap();
         assert_eq!(lstm, "lstm_cumulative_network_2");
+        let continuous = json!({ "hidden": 500, "placement": "drive", "activation": "tanh",
+                                 "time_constants": { "low": 1.0, "mean": 0.5, "trainable": true } });
+        let name = Published::named(
+            ("cumulative", &json!({})),
+            ("n-parity", &json!({ "repeat": [7, 8] })),
+            ("continuous-rnn", &continuous),
+            99,
+        );
+        let name = name.unwrap().folder;
+        assert_eq!(name, "cumulative_parity_duplicates[7, 8]_tau0.5_mod_tanh_network_99");
+        let read = of(&name);
+        assert_eq!((read.published.steps(), read.mean_tau), (Some(vec![7, 8]), Some(0.5)));
         let other = named(("cumulative", json!({})), "flip-flop", ("lstm", json!({}))).unwrap_err().to_string();
         assert!(other.contains("'flip-flop'"), "{other}");
     }
