@@ -172,6 +172,16 @@ impl<'a> RunView<'a> {
         Ok(matches!(self.parts.next(self.history(), seed, self.registry)?, Step::Stop { .. }))
     }
 
+    /// Whether the curriculum is done with the lesson that was trained last, and has another one or nothing more to train.
+    ///
+    /// # Errors
+    /// When the curriculum fails.
+    pub fn lesson_is_over(&self) -> Result<bool> {
+        let seed = self.experiment.member_seed(self.member);
+        let next = self.parts.next(self.history(), seed, self.registry)?;
+        Ok(!matches!(next, Step::Lesson(lesson) if Some(&lesson) == self.history().lesson()))
+    }
+
     /// Updates at which there are networks.
     pub fn checkpoints(&self) -> Vec<u64> {
         self.dir.checkpoints()
