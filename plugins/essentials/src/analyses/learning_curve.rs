@@ -70,7 +70,7 @@ impl Analysis for LearningCurve {
         let view = subject.run()?;
         let history = view.history();
         let points = points(&history.evaluations, &view.dir.metrics()?);
-        let lessons = lessons(&history.lessons, &points, history.updates, view.is_over()?);
+        let lessons = lessons(&history.lessons, &points, history.updates, view.lesson_is_over()?);
         let mut findings = Findings::new();
         findings.value("updates", history.updates);
         findings.value("evaluations", points.len());

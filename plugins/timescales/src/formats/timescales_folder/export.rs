@@ -4,7 +4,6 @@ use super::super::timescales_checkpoint::TimescalesCheckpoint;
 use super::name::Published;
 use super::statistics::{self, Row};
 use std::path::{Path, PathBuf};
-use synfire::curriculum::Step;
 use synfire::storage::atomic;
 use synfire::storage::float::from_value;
 use synfire::subject::{At, RunView};
@@ -83,9 +82,7 @@ fn last_is_solved(run: &RunView, history: &History) -> Result<bool> {
     if !history.evaluations.iter().any(|evaluation| evaluation.lesson + 1 == history.lessons.len()) {
         return Ok(true);
     }
-    let seed = run.experiment.member_seed(run.member);
-    let next = run.parts.next(history, seed, run.context()?.registry)?;
-    Ok(!matches!(next, Step::Lesson(lesson) if Some(&lesson) == history.lesson()))
+    run.lesson_is_over()
 }
 
 /// The evaluations of the history, with the training losses of the metrics.

@@ -157,7 +157,7 @@ mod tests {
         let several = refusal("single_parity_network_1", &["rnn_N2_N5"]);
         assert!(several.contains("rnn_N2_N5") && several.contains("_N5_N5"), "{several}");
         let start = refusal("cumulative_parity_network_1", &["rnn_N2_N5", "rnn_N3_N6"]);
-        assert!(start.contains("rnn_N3_N6 begins with another level than 'rnn_N2_N5'"), "{start}");
+        assert!(start.contains("rnn_N3_N6: begins with another level than 'rnn_N2_N5'"), "{start}");
         let twice = refusal("sliding_3_1_parity_network_1", &["rnn_N2_N5", "rnn_N3_N5"]);
         assert!(twice.contains("same hardest level"), "{twice}");
         let kinds = refusal("cumulative_parity_network_1", &["rnn_N2_N5", "lstm_N2_N6"]);
