@@ -337,6 +337,7 @@ fn imported_networks_of_one_folder_are_one_network_at_several_levels() {
             curriculum: None,
             lesson: Some(Lesson::with_levels([(level, 0)])),
             notes: Vec::new(),
+            ..synfire::format::Imported::default()
         };
         let experiment = made.experiment().expect("reads");
         RunDir::import(place.join(name), &experiment, network, &registry).expect("imports")
