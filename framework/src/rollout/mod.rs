@@ -20,7 +20,7 @@ use std::ops::Range;
 use tch::{Device, Tensor, no_grad, with_grad};
 
 /// Rows of a batch that are computed together.
-pub const BLOCK: usize = 64;
+pub const BLOCK: usize = 32;
 
 /// How trials are played: the conditions, the random numbers and the threads.
 pub struct Rollout<'a> {

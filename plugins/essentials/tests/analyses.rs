@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use synfire::curriculum::{History, LessonContext, Step};
 use synfire::observer::Silent;
 use synfire::run::RunDir;
@@ -144,7 +144,9 @@ fn analyze(name: &str, options: serde_json::Value) -> Result<Findings> {
     let subject =
         Subject { runs, groups: Vec::new(), data: Default::default(), stream: Stream::new(5), workers: &workers };
     let findings = analysis.run(&subject)?;
-    let saved = findings.save(&run().join(name))?;
+    // Tests run side by side, and several make the same analysis.
+    static SAVED: AtomicUsize = AtomicUsize::new(0);
+    let saved = findings.save(&run().join(format!("{name}-{}", SAVED.fetch_add(1, Ordering::Relaxed))))?;
     assert!(saved.iter().all(|path| path.metadata().is_ok_and(|file| file.len() > 0)));
     assert!(saved.iter().filter(|path| path.extension().is_some_and(|e| e == "png")).count() >= findings.figures.len());
     Ok(findings)
