@@ -240,6 +240,7 @@ pub struct History {
     /// The last updates, as many as the curriculum asks for.
     pub recent: VecDeque<UpdateRecord>,
     /// Sums over the updates since the last evaluation.
+    #[serde(default)]
     pub tally: Tally,
 }
 
