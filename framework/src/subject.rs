@@ -163,15 +163,6 @@ impl<'a> RunView<'a> {
         self.history().lesson().cloned().unwrap_or_default()
     }
 
-    /// Whether the curriculum has nothing more to train.
-    ///
-    /// # Errors
-    /// When the curriculum fails.
-    pub fn is_over(&self) -> Result<bool> {
-        let seed = self.experiment.member_seed(self.member);
-        Ok(matches!(self.parts.next(self.history(), seed, self.registry)?, Step::Stop { .. }))
-    }
-
     /// Whether the curriculum is done with the lesson that was trained last, and has another one or nothing more to train.
     ///
     /// # Errors
