@@ -1,7 +1,9 @@
 //! The threads of the framework: blocks of rows and members side by side, results in a fixed order.
 
 use crate::{Error, Result};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 
 /// A pool of threads, each with libtorch's own threading switched off.
 ///
@@ -28,7 +30,12 @@ impl Workers {
                 .map_err(|e| Error::Failed(format!("cannot start {threads} threads: {e}")))
         };
         one_torch_thread();
-        Ok(Self { pool: if threads > 1 { Some(build()?) } else { None }, threads })
+        let pool = if threads > 1 { Some(build()?) } else { None };
+        if let Some(pool) = &pool {
+            // Until each of them is ready, none may compute: see `one_torch_thread`.
+            pool.broadcast(|_| ());
+        }
+        Ok(Self { pool, threads })
     }
 
     /// As many threads as the machine has cores.
@@ -52,8 +59,24 @@ impl Workers {
 }
 
 /// Keep libtorch to one thread on the calling thread.
+///
+/// libtorch sets the number of threads once more at the first operation on a thread, and its linear algebra keeps that number for
+/// the whole process: a product on another thread at that very moment was seen to be split in two, with other last bits. So a thread
+/// makes its first operations here, and whoever starts several threads lets none of them compute before all have been here.
 pub fn one_torch_thread() {
+    static STARTING: Mutex<()> = Mutex::new(());
+    thread_local!(static READY: Cell<bool> = const { Cell::new(false) });
+    if READY.get() {
+        return;
+    }
+    let _one_at_a_time = STARTING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     tch::set_num_threads(1);
+    tch::no_grad(|| {
+        let square = tch::Tensor::ones([64, 64], (tch::Kind::Float, tch::Device::Cpu));
+        // Element by element, a product, and a sum: each has a first time of its own.
+        drop((&square + &square).matmul(&square).sum(tch::Kind::Float));
+    });
+    READY.set(true);
 }
 
 /// Call into a component; a panic there becomes an error that names it.

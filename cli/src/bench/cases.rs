@@ -85,6 +85,7 @@ fn training(bench: &Bench, name: &'static str, shape: Shape, form: Form) -> Resu
     let mut update: Work = Box::new(|| ours.gradient().map(drop));
     let mut alternative: Work = Box::new(|| theirs.gradient().map(drop));
     let threads = fastest_threads(bench, &mut alternative)?;
+    let mut alternative = on_threads(threads, alternative);
     let (ours_ms, theirs_ms, pairs) = in_turn(bench.budget, &mut update, &mut alternative)?;
     let gates = match form {
         Form::Drive | Form::Whole => 1.0,
@@ -114,6 +115,7 @@ fn simulation(bench: &Bench, shape: Shape) -> Result<Measured> {
     let mut play: Work = Box::new(|| ours.play().map(drop));
     let mut alternative: Work = Box::new(|| theirs.play().map(drop));
     let threads = fastest_threads(bench, &mut alternative)?;
+    let mut alternative = on_threads(threads, alternative);
     let (ours_ms, theirs_ms, pairs) = in_turn(bench.budget, &mut play, &mut alternative)?;
     Ok(Measured {
         name: "simulation",
@@ -161,7 +163,17 @@ fn same(ours: f64, theirs: f64) -> Result<()> {
     Err(Error::Failed(format!("the two networks differ: losses {ours} and {theirs}; this is a fault of the benchmark")))
 }
 
-/// The number of libtorch's threads with which the alternative is fastest; it stays set.
+/// Work with a number of libtorch's threads; afterwards there is one again, as ours wants it.
+fn on_threads(threads: i32, mut work: Work) -> Work {
+    Box::new(move || {
+        tch::set_num_threads(threads);
+        let done = work();
+        tch::set_num_threads(1);
+        done
+    })
+}
+
+/// The number of libtorch's threads with which the alternative is fastest.
 fn fastest_threads(bench: &Bench, alternative: &mut Work) -> Result<i32> {
     let most = bench.workers.threads() as i32;
     let mut best = (f64::INFINITY, 1);
@@ -172,7 +184,7 @@ fn fastest_threads(bench: &Bench, alternative: &mut Work) -> Result<i32> {
             best = (ms, threads);
         }
     }
-    tch::set_num_threads(best.1);
+    tch::set_num_threads(1);
     Ok(best.1)
 }
 

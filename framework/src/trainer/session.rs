@@ -6,11 +6,11 @@ use crate::experiment::Parts;
 use crate::observer::Observe;
 use crate::run::{Manifest, RunDir, Status};
 use crate::storage::RunLock;
-use crate::workers::{Workers, one_torch_thread};
+use crate::workers::Workers;
 use crate::{Error, Experiment, Registry, Result};
 use indexmap::IndexMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::time::Instant;
 
 /// What a run is trained with.
@@ -95,9 +95,11 @@ impl Session<'_> {
         let side_by_side = self.threads.min(count).max(1);
         let next = AtomicUsize::new(0);
         let results: Mutex<Vec<Option<Result<Ended>>>> = Mutex::new((0..count).map(|_| None).collect());
+        let ready = Barrier::new(side_by_side);
         let work = || {
-            one_torch_thread();
             let workers = Workers::new(if side_by_side == 1 { self.threads } else { 1 });
+            // No member computes while libtorch starts on the thread of another.
+            ready.wait();
             loop {
                 let member = next.fetch_add(1, Ordering::Relaxed);
                 if member >= count {
