@@ -77,6 +77,8 @@ pub enum ColourMap {
     /// From little (dark) to much (light), evenly to the eye: viridis.
     #[default]
     Sequential,
+    /// From little (light) to much (dark): viridis turned round, where much is what one looks for on white.
+    SequentialReversed,
     /// Blue below the middle, white at it, red above; limits are taken symmetric around 0.
     Diverging,
     /// Both ends have the same colour: for angles and phases.
@@ -98,6 +100,9 @@ impl ColourMap {
             Self::Sequential => {
                 &[0x440154, 0x482878, 0x3e4989, 0x31688e, 0x26828e, 0x1f9e89, 0x35b779, 0x6ece58, 0xb5de2b, 0xfde725]
             }
+            Self::SequentialReversed => {
+                &[0xfde725, 0xb5de2b, 0x6ece58, 0x35b779, 0x1f9e89, 0x26828e, 0x31688e, 0x3e4989, 0x482878, 0x440154]
+            }
             Self::Diverging => &[
                 0x053061, 0x2166ac, 0x4393c3, 0x92c5de, 0xd1e5f0, 0xf7f7f7, 0xfddbc7, 0xf4a582, 0xd6604d, 0xb2182b,
                 0x67001f,
@@ -117,6 +122,8 @@ mod tests {
     fn maps_hit_their_ends_and_clamp() {
         assert_eq!(ColourMap::Sequential.at(0.0), Colour::hex(0x440154));
         assert_eq!(ColourMap::Sequential.at(7.0), Colour::hex(0xfde725));
+        let reversed = ColourMap::SequentialReversed.stops().iter().rev();
+        assert!(reversed.eq(ColourMap::Sequential.stops()));
         assert_eq!(ColourMap::Diverging.at(0.5), Colour::hex(0xf7f7f7));
         assert_eq!(ColourMap::Cyclic.at(0.0), ColourMap::Cyclic.at(1.0));
         assert_eq!(ColourMap::Sequential.at(f64::NAN), ColourMap::Sequential.at(f64::NAN));

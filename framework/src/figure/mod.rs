@@ -277,6 +277,8 @@ pub struct Axis {
     pub categories: Vec<String>,
     /// Runs from right to left, or from top to bottom as the rows of a matrix.
     pub reversed: bool,
+    /// Counts: no ticks between whole numbers.
+    pub whole: bool,
 }
 
 /// Scale of an [`Axis`].
@@ -321,6 +323,13 @@ impl Axis {
     #[must_use]
     pub fn categories(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.categories = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The axis of something that is counted, without ticks between whole numbers.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.whole = true;
         self
     }
 

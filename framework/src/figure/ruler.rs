@@ -138,7 +138,8 @@ impl Ruler {
             let shown = axis.ticks.iter().filter(|value| self.inside(**value).is_some());
             return Ticks::named(shown.map(|value| (*value, signed(short(*value)))));
         }
-        if self.log { log_ticks(self.ends, most) } else { linear_ticks(self.ends, most) }
+        let least = if axis.whole { 1.0 } else { 0.0 };
+        if self.log { log_ticks(self.ends, most) } else { linear_ticks(self.ends, most, least) }
     }
 }
 
@@ -162,11 +163,12 @@ impl Ticks {
     }
 }
 
-fn linear_ticks((low, high): (f64, f64), most: usize) -> Ticks {
+/// Ticks at least `least` apart.
+fn linear_ticks((low, high): (f64, f64), most: usize, least: f64) -> Ticks {
     let rough = (high - low) / most.max(1) as f64;
     let power = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|nice| nice * power).into_iter().find(|step| *step >= rough * 0.999);
-    let step = step.unwrap_or(power * 10.0);
+    let step = step.unwrap_or(power * 10.0).max(least);
     let largest = low.abs().max(high.abs());
     let exponent = if (1e-2..1e6).contains(&largest) { 0 } else { largest.log10().floor() as i32 };
     let unit = 10f64.powi(exponent);
@@ -184,7 +186,7 @@ fn linear_ticks((low, high): (f64, f64), most: usize) -> Ticks {
 fn log_ticks((low, high): (f64, f64), most: usize) -> Ticks {
     let span = (high / low).log10();
     if span < 0.7 {
-        return linear_ticks((low, high), most);
+        return linear_ticks((low, high), most, 0.0);
     }
     let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
     let within = |value: f64| value >= low * (1.0 - 1e-9) && value <= high * (1.0 + 1e-9);
@@ -253,6 +255,9 @@ mod tests {
         assert_eq!(labels(Axis::new(""), (0.0, 100.0)).0, ["0", "20", "40", "60", "80", "100"]);
         let (shown, factor) = labels(Axis::new(""), (0.0, 2.1e6));
         assert_eq!((shown.join(" ").as_str(), factor.as_str()), ("0.0 0.5 1.0 1.5 2.0", "×10⁶"));
+        assert_eq!(labels(Axis::new(""), (2.0, 4.0)).0, ["2.0", "2.5", "3.0", "3.5", "4.0"]);
+        assert_eq!(labels(Axis::new("").whole(), (1.8, 4.2)).0, ["2", "3", "4"]);
+        assert_eq!(labels(Axis::new("").whole(), (0.0, 100.0)).0, ["0", "20", "40", "60", "80", "100"]);
         assert_eq!(labels(Axis::new("").log(), (1.0, 1000.0)).0, ["1", "10", "100", "1000"]);
         assert_eq!(labels(Axis::new("").log(), (1e-8, 1e-4)).0, ["10⁻⁸", "10⁻⁷", "10⁻⁶", "10⁻⁵", "10⁻⁴"]);
         assert_eq!(labels(Axis::new("").log(), (1.5, 9.0)).0, ["2", "5"]);

@@ -238,6 +238,8 @@ fn axis(axis: &Axis, ends: (f64, f64)) -> Value {
             json!(if high - low > 1.5 { json!(((high - low) / 6.0).ceil().max(1.0)) } else { json!("D2") });
         value["exponentformat"] = json!("power");
         value["tickfont"] = json!({"size": 10}); // plotly enlarges powers by a quarter.
+    } else if axis.whole && high - low <= 8.0 {
+        value["dtick"] = json!(1);
     }
     value
 }
