@@ -96,6 +96,13 @@ impl Lesson {
         Self { levels: levels.into_iter().map(|(level, head)| Level { level, head }).collect(), ..Self::default() }
     }
 
+    /// Other levels under the conditions of this lesson: its members of a task set, its schedule and its step.
+    #[must_use]
+    pub fn at_levels(&self, levels: impl IntoIterator<Item = (usize, usize)>) -> Self {
+        let Self { tasks, schedule, dt_ms, .. } = self.clone();
+        Self { tasks, schedule, dt_ms, ..Self::with_levels(levels) }
+    }
+
     /// The levels to draw: those of the lesson, or the task's default.
     pub fn levels_of(&self, task: &TaskSpec) -> Vec<Level> {
         match (&task.difficulty, self.levels.is_empty()) {
@@ -265,6 +272,27 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_levels_keep_the_conditions_and_not_what_is_trained() {
+        let lesson = Lesson {
+            levels: vec![Level { level: 3, head: 1 }],
+            tasks: vec!["go".into()],
+            schedule: BTreeMap::from([("repeat".into(), 4.0)]),
+            trainable: vec!["head.*".into()],
+            frozen: vec!["input.*".into()],
+            drop_heads: vec![0],
+            dt_ms: Some(10.0),
+        };
+        let other = lesson.at_levels([(5, 2)]);
+        let expected = Lesson {
+            tasks: lesson.tasks,
+            schedule: lesson.schedule,
+            dt_ms: lesson.dt_ms,
+            ..Lesson::with_levels([(5, 2)])
+        };
+        assert_eq!(other, expected);
+    }
 
     #[test]
     fn frozen_wins_over_trainable() {

@@ -207,7 +207,8 @@ impl<'a> RunView<'a> {
         self.parts.network_from(&self.context()?, parameters, like.readout.clone())
     }
 
-    /// The lesson with one level: answered by the head that learned it, else by the network's only head.
+    /// The lesson with one level, under the conditions of the last one: answered by the head that learned the level, else by the
+    /// network's only head.
     ///
     /// # Errors
     /// [`Error::Config`] when no head ever learned the level and there are several.
@@ -236,9 +237,7 @@ impl<'a> RunView<'a> {
         if let Some(difficulty) = &self.parts.spec.difficulty {
             difficulty.require(level)?;
         }
-        let mut lesson = Lesson::with_levels([(level, head)]);
-        lesson.dt_ms = self.lesson().dt_ms;
-        Ok(lesson)
+        Ok(self.lesson().at_levels([(level, head)]))
     }
 
     /// Draw trials of a lesson on the network's device.
