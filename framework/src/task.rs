@@ -1,7 +1,7 @@
 //! Tasks: what goes into a network, what should come out, and how the answer is judged.
 
 use crate::property::{Properties, Property};
-use crate::{Error, Lesson, Problems, Registry, Result, Stream};
+use crate::{Error, Lesson, Problems, Registry, Result, Stream, Tensors};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -198,6 +198,8 @@ pub struct Trials {
     pub substeps: Option<usize>,
     /// One column per named factor of the design, one row per trial; for psychometrics and analyses.
     pub conditions: BTreeMap<String, Vec<f64>>,
+    /// The states that the trials start from, each `[batch, ..]`; `None` for those that the cell draws.
+    pub initial: Option<Tensors>,
     /// The rest of the trials, where it depends on the answers.
     pub rest: Option<Box<dyn ClosedLoop>>,
 }
@@ -223,6 +225,10 @@ impl Trials {
             periods: self.periods.clone(),
             substeps: self.substeps,
             conditions: self.conditions.iter().map(|(k, v)| (k.clone(), v[rows.clone()].to_vec())).collect(),
+            initial: self
+                .initial
+                .as_ref()
+                .map(|states| states.map(|state| state.narrow(0, rows.start as i64, rows.len() as i64))),
             rest: self.rest.as_ref().map(|rest| rest.begin(rows)),
         }
     }
@@ -234,6 +240,7 @@ impl Trials {
             if t.is_floating_point() { t.to_kind(kind) } else { t }
         };
         self.inputs = move_to(&self.inputs);
+        self.initial = self.initial.as_ref().map(|states| states.to(device, kind));
         for target in &mut self.targets {
             target.values = move_to(&target.values);
             target.weight = target.weight.as_ref().map(move_to);

@@ -110,7 +110,7 @@ struct Shared<'a> {
 }
 
 impl Rollout<'_> {
-    /// Play trials from fresh initial states, without gradients.
+    /// Play trials from their initial states or fresh ones, without gradients.
     ///
     /// # Errors
     /// When shapes do not fit or a closed loop fails.
@@ -118,7 +118,7 @@ impl Rollout<'_> {
         self.play_from(network, trials, record, None)
     }
 
-    /// Play trials from given states `[batch, ..]` (or fresh ones), without gradients.
+    /// Play trials from given states `[batch, ..]` (or those of [`Rollout::play`]), without gradients.
     ///
     /// # Errors
     /// As [`Rollout::play`].
@@ -273,7 +273,7 @@ impl Shared<'_> {
 
     fn initial_state(&self, block: &Block) -> Result<Tensors> {
         let prepared = &block.ready.prepared;
-        let state = match &block.initial {
+        let state = match block.initial.as_ref().or(block.trials.initial.as_ref()) {
             Some(state) => state.shallow_clone(),
             None => {
                 let mut stream = self.stream.child("initial").at(block.first as u64);

@@ -206,6 +206,7 @@ impl Joined {
             periods: self.periods,
             substeps: trials.substeps,
             conditions: trials.conditions.clone(),
+            initial: trials.initial.as_ref().map(Tensors::shallow_clone),
             rest: None,
         })
     }
@@ -408,11 +409,11 @@ impl Played {
             Some(_) => Some(cat(&|p: &Self| p.rates.as_ref().map_or_else(Tensor::new, Tensor::shallow_clone), 1)?),
             None => None,
         };
-        let mut last = Tensors::new();
-        for name in first.last.names() {
-            let states = parts.iter().map(|p| p.last.get(name)).collect::<Result<Vec<_>>>()?;
-            last.insert(name, Tensor::f_cat(&states, 0)?);
-        }
+        let last = join_states(&first.last, parts.iter().map(|p| Some(&p.last)))?;
+        let initial = match &first.trials.initial {
+            Some(states) => Some(join_states(states, parts.iter().map(|p| p.trials.initial.as_ref()))?),
+            None => None,
+        };
         let trials = Trials {
             inputs: cat(&|p: &Self| p.trials.inputs.shallow_clone(), 1)?,
             targets,
@@ -420,8 +421,19 @@ impl Played {
             periods: first.trials.periods.clone(),
             substeps: first.trials.substeps,
             conditions,
+            initial,
             rest: None,
         };
         Ok(Self { trials, outputs, rates, last })
     }
+}
+
+/// The states of all blocks of rows, by the names of the first.
+fn join_states<'a>(first: &Tensors, parts: impl Iterator<Item = Option<&'a Tensors>> + Clone) -> Result<Tensors> {
+    let mut joined = Tensors::new();
+    for name in first.names() {
+        let states = parts.clone().flatten().map(|states| states.get(name)).collect::<Result<Vec<_>>>()?;
+        joined.insert(name, Tensor::f_cat(&states, 0)?);
+    }
+    Ok(joined)
 }
