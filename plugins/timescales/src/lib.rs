@@ -10,6 +10,8 @@
 //! - [`cells`]: networks in continuous time, played at any number of steps per symbol.
 //! - [`curricula`]: one `N` at a time, all so far, or a sliding window of them.
 //! - [`analyses`]: trained time constants, and timescales of units in the running network.
+//! - [`rules`]: learning from the random numbers of the published program.
+//! - [`mersenne_twister`]: the generator that it draws from.
 //! - [`formats`]: the files that the published networks come in.
 //! - [`autocorrelation`]: autocovariance of many units, block by block over time.
 //! - [`exponential_fit`]: `tau_net` from it, by fits of one and two exponentials.
@@ -20,4 +22,6 @@ pub mod cells;
 pub mod curricula;
 pub mod exponential_fit;
 pub mod formats;
+pub mod mersenne_twister;
+pub mod rules;
 pub mod tasks;

@@ -14,7 +14,7 @@ use synfire::tensors::values_f64;
 use synfire::torch_file;
 use synfire::trainer::Session;
 use synfire::workers::Workers;
-use synfire::{Experiment, Format, Lesson, Network, Registry, Result, Stream, Trials};
+use synfire::{Experiment, Format, LearningRule, Lesson, Network, Registry, Result, Spec, Stream, Trials};
 use synfire_essentials as _;
 use synfire_timescales::formats::TimescalesCheckpoint;
 
@@ -236,6 +236,22 @@ mod published {
         each("cumulative_parity_network_1/rnn_N2_N10", |view| {
             for level in 2..=10 {
                 assert!(accuracy(view, level, 4096) > 0.97, "N = {level}");
+            }
+        });
+    }
+
+    /// The published folders were trained with seed 0.
+    #[test]
+    fn the_untrained_network_is_the_one_drawn_from_its_seed() {
+        each("cumulative_parity_network_1/rnn_init", |view| {
+            let (context, published) = (view.context().unwrap(), network(view));
+            let rule = context.registry.build(&Spec::<dyn LearningRule>::new("published-draws"), "rule").unwrap();
+            let mut drawn = view.parts.cell.build(&context, &Stream::new(1)).unwrap();
+            rule.start(&mut drawn, &context, &Stream::new(1)).unwrap();
+            assert_eq!(drawn.readout.heads, published.readout.heads);
+            for (name, tensor) in published.parameters.iter() {
+                let own = drawn.parameters.get(name).unwrap();
+                assert_eq!(synfire::tensors::bytes(tensor), synfire::tensors::bytes(own), "{name}");
             }
         });
     }

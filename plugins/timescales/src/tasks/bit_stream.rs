@@ -47,6 +47,16 @@ impl BitStream {
         Self { bits, length, rates }
     }
 
+    /// Trials of `length` bits each, with the rate that each was drawn with; what a trial lacks is 0.
+    pub fn of(trials: &[(Vec<bool>, f64)], length: usize) -> Self {
+        let batch = trials.len();
+        let mut bits = vec![0u8; length * batch];
+        for (trial, (own, _)) in trials.iter().enumerate() {
+            own.iter().take(length).enumerate().for_each(|(step, bit)| bits[step * batch + trial] = u8::from(*bit));
+        }
+        Self { bits, length, rates: trials.iter().map(|(_, rate)| *rate).collect() }
+    }
+
     /// Number of trials.
     pub fn batch(&self) -> usize {
         self.rates.len()

@@ -1,9 +1,10 @@
 //! Whether the first and the last of the last `N` symbols are the same.
 
-use super::bit_stream::{Rate, Symbols};
+use super::bit_stream::{BitStream, Rate, Symbols};
 use super::question::{Question, Repeat};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use synfire::curriculum::Level;
 use synfire::task::Answer;
 use synfire::{Component, Lesson, Problems, Registry, Result, Stream, Task, TaskSpec, Trials};
 
@@ -56,9 +57,16 @@ impl Default for DelayedMatch {
 }
 
 impl DelayedMatch {
-    fn question(&self) -> Question {
+    /// What is asked.
+    pub(crate) fn question(&self) -> Question {
         let Self { symbols, rate, answer, length, warm_up, .. } = *self;
         Question { symbols, rate, answer, length, warm_up }
+    }
+
+    /// The trials that show these bits, each for `repeat` steps.
+    pub(crate) fn trials_of(&self, bits: &BitStream, repeat: usize, levels: &[Level]) -> Trials {
+        let same = |n: usize, seen: usize, trial: usize| bits.at(seen - n)[trial] == bits.at(seen - 1)[trial];
+        self.question().trials(bits, repeat, levels, same)
     }
 }
 
@@ -78,8 +86,7 @@ impl Task for DelayedMatch {
         let levels = question.levels(lesson)?;
         let bits = question.draw(&levels, batch, stream);
         let repeat = self.repeat.draw(lesson, stream)?;
-        Ok(question
-            .trials(&bits, repeat, &levels, |n, seen, trial| bits.at(seen - n)[trial] == bits.at(seen - 1)[trial]))
+        Ok(self.trials_of(&bits, repeat, &levels))
     }
 }
 

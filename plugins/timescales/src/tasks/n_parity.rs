@@ -1,9 +1,10 @@
 //! The parity of the last `N` bits.
 
-use super::bit_stream::{Rate, Symbols};
+use super::bit_stream::{BitStream, Rate, Symbols};
 use super::question::{Question, Repeat};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use synfire::curriculum::Level;
 use synfire::task::Answer;
 use synfire::{Component, Lesson, Problems, Registry, Result, Stream, Task, TaskSpec, Trials};
 
@@ -62,9 +63,18 @@ impl Default for NParity {
 }
 
 impl NParity {
-    fn question(&self) -> Question {
+    /// What is asked.
+    pub(crate) fn question(&self) -> Question {
         let Self { symbols, rate, answer, length, warm_up, .. } = *self;
         Question { symbols, rate, answer, length, warm_up }
+    }
+
+    /// The trials that show these bits, each for `repeat` steps.
+    pub(crate) fn trials_of(&self, bits: &BitStream, repeat: usize, levels: &[Level]) -> Trials {
+        let (parity, batch) = (bits.running_parity(), bits.batch());
+        self.question().trials(bits, repeat, levels, |n, seen, trial| {
+            parity[seen * batch + trial] != parity[(seen - n) * batch + trial]
+        })
     }
 }
 
@@ -84,10 +94,7 @@ impl Task for NParity {
         let levels = question.levels(lesson)?;
         let bits = question.draw(&levels, batch, stream);
         let repeat = self.repeat.draw(lesson, stream)?;
-        let parity = bits.running_parity();
-        Ok(question.trials(&bits, repeat, &levels, |n, seen, trial| {
-            parity[seen * batch + trial] != parity[(seen - n) * batch + trial]
-        }))
+        Ok(self.trials_of(&bits, repeat, &levels))
     }
 }
 
@@ -147,6 +154,50 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// As the published code counts it: one stream at a rate of one half, an answer at each of 1000 steps after 100, class 1 where the
+    /// second output is the greater, against the parity of running sums of the bits.
+    #[test]
+    fn the_running_accuracy_is_that_counted_step_by_step() {
+        let task = NParity {
+            rate: Rate::Fixed(0.5),
+            answer: Answer::EveryStep,
+            length: Some(1100),
+            warm_up: 100,
+            ..NParity::default()
+        };
+        let mut stream = Stream::new(3);
+        let (batch, levels) = (4, [(2usize, 0), (30, 1)]);
+        let trials = task.trials(&Lesson::with_levels(levels), batch, &mut stream).unwrap();
+        let draw = |_| stream.normal_tensor(&[1100, batch as i64, 2], Kind::Float, synfire::tch::Device::Cpu);
+        // Random answers are right half of the time; those of the second head are made right in 250 steps of each trial.
+        let mut outputs: Vec<_> = levels.iter().map(draw).collect();
+        let right = trials.targets[1].values.one_hot(2).to_kind(Kind::Float) * 100.0;
+        outputs[1] = &outputs[1]
+            + right
+                * synfire::tch::Tensor::arange(1100, (Kind::Float, synfire::tch::Device::Cpu))
+                    .lt(350.0)
+                    .reshape([-1, 1, 1]);
+        let scores = task.spec().objective.score(&trials, &outputs).unwrap();
+        for ((output, score), (n, _)) in outputs.iter().zip(&scores.heads).zip(levels) {
+            let mut correct = 0;
+            for b in 0..batch {
+                let mut sums = vec![0];
+                bits(&trials, b, 1).iter().for_each(|bit| sums.push(sums[sums.len() - 1] + bit));
+                for t in 101..=1100 {
+                    let at = |class| output.double_value(&[t as i64 - 1, b as i64, class]);
+                    correct += usize::from(i64::from(at(0) < at(1)) == (sums[t] - sums[t - n]) % 2);
+                }
+            }
+            let counted = correct as f64 / (1000 * batch) as f64;
+            let found = score.accuracy.as_ref().unwrap().double_value(&[]);
+            // a sum of 4000 ones in single precision
+            assert!((found - counted).abs() < 1e-6, "N {n}: {found} {counted}");
+            // 4000 answers: five standard errors are 0.04
+            let expected = if n == 30 { 0.625 } else { 0.5 };
+            assert!((found - expected).abs() < 0.04, "N {n}: {found}");
         }
     }
 

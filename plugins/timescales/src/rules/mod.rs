@@ -1,0 +1,5 @@
+//! Learning rules.
+
+mod published_draws;
+
+pub use published_draws::PublishedDraws;
