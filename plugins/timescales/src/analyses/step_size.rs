@@ -8,7 +8,7 @@ use synfire::figure::{Axis, Colour, ColourMap, Figure, Line, Panel, Rule, Span};
 use synfire::storage::array::Array;
 use synfire::subject::{At, RunView};
 use synfire::table::Table;
-use synfire::{Analysis, Component, Lesson, Network, Problems, Properties, Property, Registry, Result, Subject};
+use synfire::{Analysis, Component, Network, Problems, Properties, Property, Registry, Result, Subject};
 use synfire_essentials::levels::{Levels, answering, asked};
 use synfire_essentials::protocol::TaskOptions;
 
@@ -149,8 +149,9 @@ impl StepSize {
         let stream = subject.stream.child("judged").at(steps as u64);
         let mut found = Vec::with_capacity(asked.len());
         for pairs in lessons {
-            let mut lesson = Lesson::with_levels(pairs.iter().copied());
-            lesson.dt_ms = view.lesson().dt_ms;
+            let mut lesson = view.lesson().at_levels(pairs.iter().copied());
+            // What a curriculum schedules would come before the option.
+            lesson.schedule.remove(REPEAT);
             let results = view.evaluate(&network, &lesson, self.trials, &stream.at(pairs[0].0 as u64))?;
             found.extend(pairs.iter().zip(results.heads).map(|((level, _), head)| (*level, head.accuracy)));
         }
@@ -222,7 +223,7 @@ impl Course<'_> {
             // The very light end of the map vanishes on white.
             let colour = match last {
                 0 => Colour::palette(0),
-                _ => ColourMap::Sequential.at(0.9 * (1.0 - place as f64 / last as f64)),
+                _ => ColourMap::SequentialReversed.at(0.1 + 0.9 * place as f64 / last as f64),
             };
             let line = Line::new(self.substeps, self.of_level(place)).colour(colour);
             // A legend of all of many levels would hide the lines.

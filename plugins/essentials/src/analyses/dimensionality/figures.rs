@@ -56,7 +56,7 @@ pub(super) fn by_level(
     let course = |title: &str, pick: fn(&Measured) -> (f64, f64)| {
         let (y, deviation): (Vec<f64>, Vec<f64>) = of_level.iter().map(|(_, network)| pick(network)).unzip();
         Panel::new(title)
-            .x(level)
+            .x(Axis::new(level).whole())
             .y("dimension")
             .mark(Scatter::new(&x, y).deviation(deviation).colour(Colour::palette(0)))
     };

@@ -9,7 +9,7 @@ pub(super) fn levels(judged: &Judged, network: &Network, protocol: &str) -> Figu
     let rest = judged.majority.iter().map(|share| share.unwrap_or(f64::NAN));
     let least = all.iter().copied().chain(rest.clone()).filter(|a| a.is_finite()).fold(1.0, f64::min);
     let accuracy = Axis::new("accuracy").limits((least - 0.05).max(-0.02), 1.03);
-    let mut panel = Panel::new("").x(judged.level_name.as_str()).y(accuracy);
+    let mut panel = Panel::new("").x(Axis::new(judged.level_name.as_str()).whole()).y(accuracy);
     if judged.majority.iter().any(Option::is_some) {
         let line = Line::new(&judged.levels, rest.collect::<Vec<_>>()).dashed().colour(Colour::GREY);
         panel = panel.mark(line.label("always one answer"));
@@ -42,12 +42,10 @@ pub(super) fn matrix(judged: &Judged, protocol: &str) -> Option<Figure> {
         networks.values().map(|n| n.answers.iter().map(|a| a.map_or(f64::NAN, |a| a.accuracy)).collect()).collect();
     let least = rows.iter().flatten().copied().filter(|a| a.is_finite()).fold(1.0, f64::min);
     let trained: Vec<usize> = networks.keys().copied().collect();
-    let map = HeatMap::new(rows).at(&judged.levels, &trained).limits(least.min(0.99), 1.0);
-    let panel = Panel::new("")
-        .x(format!("tested {}", judged.level_name))
-        .y(format!("trained {}", judged.level_name))
-        .colour_label("accuracy")
-        .mark(map);
+    let (columns, x) = places(&judged.levels, format!("tested {}", judged.level_name));
+    let (lines, y) = places(&trained, format!("trained {}", judged.level_name));
+    let map = HeatMap::new(rows).at(columns, lines).limits(least.min(0.99), 1.0);
+    let panel = Panel::new("").x(x).y(y).colour_label("accuracy").mark(map);
     let title = format!("Accuracy at each {} at the end of each: {}", judged.level_name, judged.run);
     Some(Figure::new("matrix", title).panel(panel).caption(format!(
         "Rows: the network at the end of training on each {0}; columns: the {0} it is tested on. Below the diagonal what was \
@@ -57,7 +55,60 @@ pub(super) fn matrix(judged: &Judged, protocol: &str) -> Option<Figure> {
     )))
 }
 
+/// Where the cells of ascending levels stand, and their axis: on a scale of numbers where none is left out, else side by side under
+/// their names.
+fn places(levels: &[usize], label: String) -> (Vec<f64>, Axis) {
+    let axis = Axis::new(label);
+    match levels.windows(2).all(|pair| pair[1] == pair[0] + 1) {
+        true => (levels.iter().map(|level| *level as f64).collect(), axis.whole()),
+        false => (
+            (0..levels.len()).map(|place| place as f64).collect(),
+            axis.categories(levels.iter().map(usize::to_string)),
+        ),
+    }
+}
+
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::measure::{Answered, Network};
+    use super::*;
+    use crate::levels::Learned;
+    use synfire::figure::Mark;
+
+    #[test]
+    fn rows_and_columns_stand_under_their_levels() {
+        let answer = |accuracy| Some(Answered { head: 0, learned: Learned::Yes, accuracy });
+        let network = |level: usize| Network {
+            update: level as u64,
+            level: Some(level),
+            answers: vec![answer(0.5), answer(0.75), answer(1.0)],
+        };
+        let judged = |levels: [usize; 3], trained: [usize; 3]| Judged {
+            run: "run".into(),
+            level_name: "N".into(),
+            levels: levels.to_vec(),
+            majority: vec![None; 3],
+            networks: trained.map(network).to_vec(),
+            trials: 1,
+        };
+        let drawn = |judged: &Judged| {
+            let figure = matrix(judged, "protocol").expect("three levels");
+            let panel = figure.panels[0].clone();
+            let Mark::HeatMap(map) = &panel.marks[0] else { panic!("a map") };
+            assert_eq!(map.values, [[0.5, 0.75, 1.0]; 3]);
+            assert!(figure.to_svg().expect("draws").contains("trained N"));
+            (panel.x.categories, map.x.clone(), panel.y.categories, map.y.clone())
+        };
+        // Sliding windows end lessons at 11, 16, 21, ..
+        let (x, columns, y, rows) = drawn(&judged([2, 3, 4], [11, 16, 21]));
+        assert_eq!((x.len(), columns), (0, vec![2.0, 3.0, 4.0]));
+        assert_eq!((y, rows), (vec!["11".to_string(), "16".into(), "21".into()], vec![0.0, 1.0, 2.0]));
+        let (x, columns, y, _) = drawn(&judged([2, 5, 9], [2, 3, 4]));
+        assert_eq!((x, columns, y.len()), (vec!["2".to_string(), "5".into(), "9".into()], vec![0.0, 1.0, 2.0], 0));
+    }
 }

@@ -140,9 +140,7 @@ impl Judge<'_> {
     }
 
     fn lesson(&self, pairs: &[(usize, usize)]) -> Lesson {
-        let mut lesson = Lesson::with_levels(pairs.iter().copied());
-        lesson.dt_ms = self.view.lesson().dt_ms;
-        lesson
+        self.view.lesson().at_levels(pairs.iter().copied())
     }
 
     fn own_stream(&self, level: usize) -> Stream {

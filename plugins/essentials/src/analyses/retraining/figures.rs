@@ -23,7 +23,7 @@ pub(super) fn retraining(
     let finite = || shares.iter().copied().filter(|share| share.is_finite());
     let (lower, upper) = (finite().fold(0.0, f64::min), finite().fold(1.0, f64::max));
     let outcome = Panel::new("")
-        .x(level_name)
+        .x(Axis::new(level_name).whole())
         .y(Axis::new("relative accuracy").limits(lower - 0.05, upper + 0.05))
         .mark(Rule::horizontal(1.0))
         .mark(Rule::horizontal(0.0))
@@ -31,8 +31,8 @@ pub(super) fn retraining(
     let lines = courses.iter().enumerate().map(|(index, course)| {
         let updates: Vec<u64> = (1..=course.accuracies.len() as u64).map(|k| k * updates_per_evaluation).collect();
         // The very light end of the map vanishes on white.
-        let share = 0.9 * index as f64 / (courses.len() - 1).max(1) as f64;
-        let line = Line::new(updates, &course.accuracies).colour(ColourMap::Sequential.at(share));
+        let share = 0.1 + 0.9 * index as f64 / (courses.len() - 1).max(1) as f64;
+        let line = Line::new(updates, &course.accuracies).colour(ColourMap::SequentialReversed.at(share));
         let named = courses.len() <= NAMED_LINES || index == 0 || index == courses.len() - 1;
         if named { line.label(format!("{level_name} = {}", course.level)) } else { line }
     });

@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use super::network::Network;
-use synfire::figure::{Colour, Line};
+use synfire::figure::{Axis, Colour, Line};
 
 /// Networks that are averaged.
 #[derive(Clone, Debug)]
@@ -11,8 +11,10 @@ pub(super) struct Group {
     pub name: String,
     /// Its name in legends, where the panel says the rest.
     pub legend: String,
-    /// Which of the panels side by side it stands in: the cell.
+    /// Which of the panels side by side it stands in: the cell, and its size where networks differ in it.
     pub facet: String,
+    /// How many units its networks have, where that tells groups apart.
+    pub size: Option<String>,
     /// What its networks have in common; nothing in a group of different kinds.
     pub kind: Option<Kind>,
     /// Indices into the networks.
@@ -28,21 +30,24 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    /// Groups by curriculum, task and cell.
+    /// Groups by curriculum, task, cell and size.
     pub fn sorted(networks: Vec<Network>) -> Self {
         let mut kinds: Vec<&Kind> = networks.iter().map(|network| &network.kind).collect();
         kinds.sort_by_key(|kind| (rank(&kind.order), (*kind).clone()));
         kinds.dedup();
         let several = |part: fn(&Kind) -> String| kinds.windows(2).any(|pair| part(pair[0]) != part(pair[1]));
         let (tasks, cells) = (several(|kind| kind.task.clone()), several(Kind::variant));
+        let sizes = several_sizes(&kinds);
         let mut groups = Vec::new();
         for kind in kinds.iter().copied().cloned() {
             let legend = if tasks { format!("{} {}", kind.order, kind.task) } else { kind.order.clone() };
-            let facet = kind.variant();
-            let name = if cells { format!("{legend}, {facet}") } else { legend.clone() };
+            let size = kind.size().filter(|_| sizes);
+            let of_size = |words: String| size.iter().fold(words, |words, size| format!("{words}, {size}"));
+            let facet = of_size(kind.variant());
+            let name = if cells { format!("{legend}, {facet}") } else { of_size(legend.clone()) };
             let all = networks.iter().enumerate().filter(|(_, network)| network.kind == kind);
             let members = all.map(|(index, _)| index).collect();
-            groups.push(Group { name, legend, facet, kind: Some(kind), members, colour: Colour::GREY });
+            groups.push(Group { name, legend, facet, size, kind: Some(kind), members, colour: Colour::GREY });
         }
         Self { networks, groups: coloured(groups) }
     }
@@ -59,6 +64,7 @@ impl Comparison {
                 name: name.clone(),
                 legend: name.clone(),
                 facet: String::new(),
+                size: None,
                 kind,
                 members,
                 colour: Colour::GREY,
@@ -90,6 +96,11 @@ impl Comparison {
         self.networks.first().map_or("level", |network| &network.level_name)
     }
 
+    /// The axis of levels.
+    pub fn level_axis(&self) -> Axis {
+        Axis::new(self.level_name()).whole()
+    }
+
     /// A curve over the networks of a group.
     pub fn curve(&self, group: &Group, course: impl Fn(&Network) -> Vec<(f64, f64)>) -> Curve {
         Curve::over(self.members(group).map(course))
@@ -99,6 +110,11 @@ impl Comparison {
 /// What one group's title adds to a panel: nothing where there is a single facet.
 pub(super) fn titled(title: &str, facet: &str, facets: usize) -> String {
     if facets > 1 && !facet.is_empty() { format!("{title}, {facet}") } else { title.to_string() }
+}
+
+/// Whether networks differ in size beyond what their cells make of it.
+fn several_sizes(kinds: &[&Kind]) -> bool {
+    kinds.iter().any(|kind| kind.size() != kinds[0].size())
 }
 
 /// The curricula of the paper come first.

@@ -26,6 +26,10 @@ pub(super) struct Kind {
     pub cell: String,
     /// Where time constants are not trained, what they are: `τ = 2`.
     pub fixed: Option<String>,
+    /// Units of each layer; empty where the cell does not say.
+    pub units: Vec<u64>,
+    /// Steps that each symbol is shown for in training; empty where the task does not say.
+    pub repeat: Vec<u64>,
 }
 
 impl Kind {
@@ -35,8 +39,10 @@ impl Kind {
             "sliding-window" => "sliding".into(),
             other => other.to_string(),
         };
-        let (cell, fixed) = cell(&experiment.cell.name, &experiment.cell.options());
-        Self { order, task: task(&experiment.task.name, &experiment.task.options()), cell, fixed }
+        let (task, options) = (&experiment.task.name, experiment.cell.options());
+        let (cell, fixed) = cell(&experiment.cell.name, &options);
+        let repeat = numbers(&experiment.task.options()["repeat"]);
+        Self { order, task: name_of(task, &repeat), cell, fixed, units: units(&options), repeat }
     }
 
     /// Cell and fixed time constants: what groups in one panel have in common.
@@ -45,6 +51,12 @@ impl Kind {
             Some(fixed) => format!("{}, {fixed}", self.cell),
             None => self.cell.clone(),
         }
+    }
+
+    /// How many units there are: `128 units`, or layer by layer `64 + 64 units`.
+    pub fn size(&self) -> Option<String> {
+        let layers: Vec<String> = self.units.iter().map(u64::to_string).collect();
+        (!layers.is_empty()).then(|| format!("{} units", layers.join(" + ")))
     }
 
     /// The colour of the paper for a curriculum and task, where it has one.
@@ -60,17 +72,31 @@ impl Kind {
     }
 }
 
-fn task(name: &str, options: &Value) -> String {
+/// A number, or a list of numbers.
+fn numbers(option: &Value) -> Vec<u64> {
+    let list = option.as_array().map_or(std::slice::from_ref(option), Vec::as_slice);
+    list.iter().filter_map(Value::as_u64).collect()
+}
+
+/// Of the cell itself, of that in a wrapper, or of each layer.
+fn units(options: &Value) -> Vec<u64> {
+    match (options["hidden"].as_u64(), options.get("inner"), options["layers"].as_array()) {
+        (Some(units), _, _) => vec![units],
+        (None, Some(inner), _) => units(inner),
+        (None, None, Some(layers)) => layers.iter().flat_map(units).collect(),
+        (None, None, None) => Vec::new(),
+    }
+}
+
+fn name_of(name: &str, repeat: &[u64]) -> String {
     let short = match name {
         "n-parity" => PARITY,
         "delayed-match" => "DMS",
         other => other,
     };
-    let list = options["repeat"].as_array().map(Vec::as_slice);
-    match list.unwrap_or(std::slice::from_ref(&options["repeat"])) {
-        [] | [Value::Null] => short.to_string(),
-        [one] if *one == 1 => short.to_string(),
-        times => format!("{short} × {}", times.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")),
+    match repeat {
+        [] | [1] => short.to_string(),
+        times => format!("{short} × {}", times.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -137,5 +163,17 @@ mod tests {
         assert_eq!(of("cumulative", many, json!({ "type": "continuous-rnn" })), "cumulative parity × 7, 8 continuous");
         let skip = json!({ "type": "skip", "inner": { "type": "lstm" } });
         assert_eq!(of("direct", parity, skip), "direct parity skip LSTM");
+    }
+
+    #[test]
+    fn units_are_those_of_the_cell_inside_or_of_each_layer() {
+        let wrapped = json!({ "inner": { "type": "lstm", "hidden": 64 } });
+        let stacked =
+            json!({ "layers": [{ "type": "gru", "hidden": 32 }, { "type": "skip", "inner": { "hidden": 16 } }] });
+        assert_eq!(units(&json!({ "hidden": 128 })), [128]);
+        assert_eq!((units(&wrapped), units(&stacked)), (vec![64], vec![32, 16]));
+        let kind = Kind { units: units(&stacked), ..Kind::of(&Experiment::default()) };
+        assert_eq!(kind.size().as_deref(), Some("32 + 16 units"));
+        assert_eq!(Kind { units: units(&Value::Null), ..kind }.size(), None);
     }
 }

@@ -28,14 +28,15 @@ use synfire::{Analysis, Component, Findings, Result, Subject};
 
 /// Many runs side by side, by curriculum, task and cell, beside the published results.
 ///
-/// Runs are sorted into groups by curriculum, task and cell (placement of the non-linearity, trained or fixed time constants, or
-/// another cell), unless several groups are named. Imported networks that lie in one folder and were trained to different levels are
+/// Runs are sorted into groups by curriculum, task, cell (placement of the non-linearity, trained or fixed time constants, or
+/// another cell) and number of units, unless several groups are named. Imported networks that lie in one folder and were trained to different levels are
 /// one network in the course of its training. What a run does not hold itself is taken from findings that other analyses saved in
 /// it; notes say which commands make those that are missing. A level is solved where the mean and the last accuracy of an evaluation
 /// exceed the threshold of the curriculum; an imported network solved the level it comes with. Means over networks are taken at each
 /// level over those that solved it; deviations divide by the number.
 ///
-/// figures `largest-level`; `time-constants-by-level`; `training-progress`; `connectivity-by-time-constant`; from findings of
+/// figures `largest-level`; `time-constants-by-level`; `time-constants-by-repeat` of networks whose symbols last several steps;
+/// `training-progress`; `connectivity-by-time-constant`; from findings of
 /// `timescales` (at milestones) `network-timescales-by-level` and `time-constants-and-network-timescales`; of `ablation` (20 units of
 /// each end) `ablation`; of `perturbation` and `retraining` `robustness`, with `ablation` also `ablation-and-robustness`; of
 /// `step-size` `continuous`; of `dimensionality` `dimension-by-level`
@@ -87,6 +88,7 @@ fn figures(comparison: &Comparison) -> Vec<Figure> {
     let mut all: Vec<Figure> = Vec::new();
     all.extend(reached::figure(comparison));
     all.extend(trained::time_constants(comparison));
+    all.extend(trained::by_repeat(comparison));
     all.extend(trained::network_timescales(comparison));
     all.extend(trained::both(comparison));
     all.extend(ablation::figure(comparison));

@@ -5,7 +5,7 @@ use super::network::Network;
 use super::saved::{self, complete};
 use super::trained::time_constant_panels;
 use std::collections::BTreeMap;
-use synfire::figure::{Axis, Colour, ColourMap, Figure, Line, Panel, Path, Trajectory2};
+use synfire::figure::{Axis, Colour, ColourMap, Figure, Line, Mark, Panel, Path, Rule, Span, Trajectory2};
 use synfire::statistics::regression;
 
 /// The largest level solved against the number of evaluations, a line for each network.
@@ -14,7 +14,9 @@ pub(super) fn climbs(comparison: &Comparison) -> Option<Figure> {
     let name = comparison.level_name();
     let panel = |(facet, groups): &(&str, Vec<&Group>)| {
         let title = titled("", facet, facets.len());
-        let mut panel = Panel::new(title.trim_start_matches(", ")).x("evaluations").y(format!("largest {name} solved"));
+        let mut panel = Panel::new(title.trim_start_matches(", "))
+            .x(Axis::new("evaluations").whole())
+            .y(Axis::new(format!("largest {name} solved")).whole());
         for group in groups {
             for network in comparison.members(group).filter(|network| !network.progress.is_empty()) {
                 let x: Vec<usize> = network.progress.iter().map(|climb| climb.evaluation).collect();
@@ -38,6 +40,17 @@ fn steps(network: &Network) -> Vec<(usize, f64, f64)> {
     rows.map(|[level, substeps, accuracy]| (level as usize, 1.0 / substeps, accuracy)).collect()
 }
 
+/// The sizes of a step that networks of a group were trained with, as shading.
+fn trained_steps(comparison: &Comparison, group: &Group) -> Option<Mark> {
+    let steps = comparison.members(group).flat_map(|network| &network.kind.repeat).map(|repeat| 1.0 / *repeat as f64);
+    let (low, high) = steps.fold((f64::INFINITY, 0.0f64), |ends, step| (ends.0.min(step), ends.1.max(step)));
+    match low.partial_cmp(&high)? {
+        std::cmp::Ordering::Less => Some(Span::vertical(low, high).label("trained").into()),
+        std::cmp::Ordering::Equal => Some(Rule::vertical(low).label("trained").into()),
+        std::cmp::Ordering::Greater => None,
+    }
+}
+
 /// Time constants of continuous networks, and the accuracy of each group at other step sizes.
 pub(super) fn continuous(comparison: &Comparison) -> Option<Figure> {
     let is = |group: &&Group| group.kind.as_ref().is_some_and(|kind| kind.cell.contains("continuous"));
@@ -58,12 +71,13 @@ pub(super) fn continuous(comparison: &Comparison) -> Option<Figure> {
         };
         let paths: Vec<Path> = levels.into_iter().map(path).collect();
         let panel = Panel::new(&group.name).x(Axis::new("step (symbols)").log()).y("accuracy");
-        let marks = Trajectory2 { paths, map: ColourMap::Sequential, ..Trajectory2::default() };
-        panels.push(panel.mark(marks).colour_label(comparison.level_name()));
+        let lines = Trajectory2 { paths, map: ColourMap::SequentialReversed, ..Trajectory2::default() };
+        let panel = panel.marks(trained_steps(comparison, group)).mark(lines);
+        panels.push(panel.colour_label(comparison.level_name()));
     }
     let figure = Figure::new("continuous", "Networks in continuous time").caption(
         "Time constants in symbols against the level, and accuracy when each symbol is integrated in steps of another size than in training, \
-         for each level.",
+         for each level; grey: the sizes in training.",
     );
     (!panels.is_empty()).then(|| figure.panels(panels))
 }
@@ -96,7 +110,7 @@ pub(super) fn dimensions(comparison: &Comparison) -> Option<Figure> {
     for (title, y, columns) in plots {
         let facets = comparison.facets(|network| !dimension(network, columns).is_empty());
         for (facet, groups) in &facets {
-            let mut panel = Panel::new(titled(title, facet, facets.len())).x(comparison.level_name()).y(y);
+            let mut panel = Panel::new(titled(title, facet, facets.len())).x(comparison.level_axis()).y(y);
             for group in groups {
                 let curve = comparison.curve(group, |network| dimension(network, columns));
                 panel = panel.mark(curve.line(group.colour, &group.legend));

@@ -170,8 +170,14 @@ mod tests {
 
     #[test]
     fn the_numbers_have_the_means_and_orders_that_the_paper_reports() {
-        let kind =
-            |order: &str, cell: &str| Kind { order: order.into(), task: PARITY.into(), cell: cell.into(), fixed: None };
+        let kind = |order: &str, cell: &str| Kind {
+            order: order.into(),
+            task: PARITY.into(),
+            cell: cell.into(),
+            fixed: None,
+            units: vec![500],
+            repeat: vec![1],
+        };
         let (single, multi) = (kind(SINGLE, DEFAULT), kind(CUMULATIVE, DEFAULT));
         let reached = of(&single, Quantity::Reached).expect("there");
         let means = [0.0, 1.0, 2.0, 3.0, 4.0].map(|tau| mean(reached, tau));

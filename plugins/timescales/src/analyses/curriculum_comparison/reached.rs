@@ -18,7 +18,8 @@ pub(super) fn figure(comparison: &Comparison) -> Option<Figure> {
     let mut panels: Vec<(String, Vec<&Group>)> = Vec::new();
     for group in comparison.groups.iter().filter(solved) {
         // Groups of the user stand side by side.
-        let title = if group.facet.is_empty() { String::new() } else { group.legend.clone() };
+        let sized = || group.size.iter().fold(group.legend.clone(), |title, size| format!("{title}, {size}"));
+        let title = if group.facet.is_empty() { String::new() } else { sized() };
         match panels.iter_mut().find(|(known, _)| *known == title) {
             Some((_, groups)) => groups.push(group),
             None => panels.push((title, vec![group])),

@@ -91,7 +91,7 @@ fn panels(comparison: &Comparison) -> Vec<Panel> {
             panels.push(noise(comparison, groups, kind, &title));
         }
         let title = titled("retrained", facet, facets.len());
-        let mut panel = Panel::new(title).x(comparison.level_name()).y("relative accuracy");
+        let mut panel = Panel::new(title).x(comparison.level_axis()).y("relative accuracy");
         for group in groups {
             let curve = comparison.curve(group, retrained);
             if !curve.is_empty() {

@@ -92,7 +92,8 @@ fn push(table: &mut Table, [name, quantity, samples, counts]: [&str; 4], test: T
 fn comparable(a: &Group, b: &Group) -> bool {
     match (&a.kind, &b.kind) {
         (Some(a), Some(b)) if a != b => {
-            let same = [a.order == b.order, a.task == b.task, a.cell == b.cell && a.fixed == b.fixed];
+            let cells = (&a.cell, &a.fixed, &a.units) == (&b.cell, &b.fixed, &b.units);
+            let same = [a.order == b.order, a.task == b.task, cells];
             same.iter().filter(|same| **same).count() == 2
         }
         _ => true,

@@ -197,6 +197,14 @@ fn runs_are_sorted_into_groups_and_every_figure_is_drawn() {
     assert_eq!((&slow.x[..], &slow.y[..]), (&[2.0, 3.0][..], &[2.0, 3.0][..]));
     let climb = line(&panels(&found, "training-progress")[0], "cumulative");
     assert_eq!((&climb.x[..], &climb.y[..]), (&[1.0, 2.0, 3.0, 4.0, 5.0][..], &[2.0, 3.0, 4.0, 5.0, 5.0][..]));
+    // Symbols of one step in training: a line there; the harder a level, the darker its line.
+    let steps = panels(&found, "continuous").last().expect("panels");
+    let [Mark::Rule(trained), Mark::Trajectory2(lines)] = &steps.marks[..] else { panic!("{:?}", steps.marks) };
+    assert_eq!((trained.at, lines.map), (1.0, synfire::figure::ColourMap::SequentialReversed));
+    assert_eq!(
+        lines.paths.iter().map(|path| (path.values[0], path.x[0])).collect::<Vec<_>>(),
+        [(2.0, 0.1), (3.0, 0.1)]
+    );
     // All points up to N = 30 lie on 2 N; the one at 40 is not on it.
     let labels: Vec<&str> = panels(&found, "dimension-by-level")[0].marks.iter().map(Mark::label).collect();
     assert!(labels.iter().any(|label| label.starts_with("single: r = 1.00")), "{labels:?}");
@@ -300,6 +308,48 @@ fn what_is_missing_is_asked_for_and_published_numbers_stand_beside_ours() {
     assert!(published.rows.iter().any(|row| row[0] == "MeanTau".into() && row[5] == "yes".into()), "{published:?}");
     let labels: Vec<&str> = panels(&found, "time-constants-by-level")[0].marks.iter().map(Mark::label).collect();
     assert!(labels.contains(&"published, single") && labels.contains(&"τ rises from N = 3"), "{labels:?}");
+}
+
+#[test]
+fn time_constants_of_slow_symbols_are_counted_in_symbols() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let place = folder.path().join("a");
+    let dir = trained(&place, "cumulative", &default_cell(), &FALLS);
+    let found = compare(std::slice::from_ref(&dir), &[("all", vec![0])]);
+    assert!(found.figures.iter().all(|figure| figure.name != "time-constants-by-repeat"), "one step a symbol");
+    let mut experiment = dir.experiment().expect("reads");
+    experiment.task = Spec::with("n-parity", &json!({ "repeat": 5 }));
+    dir.write_experiment(&experiment).expect("writes");
+    let found = compare(&[dir], &[("all", vec![0])]);
+    let slow = line(&panels(&found, "time-constants-by-repeat")[0], "cumulative");
+    assert_eq!((&slow.x[..], &slow.y[..2]), (&[2.0, 3.0, 4.0, 5.0][..], &[0.3, 0.275][..]));
+}
+
+#[test]
+fn networks_of_different_size_are_not_averaged() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let at = folder.path();
+    let large = json!({
+        "hidden": 3, "placement": "whole", "activation": "leaky-relu",
+        "time_constants": { "low": 1.0, "high": 2.0, "trainable": true },
+    });
+    let dirs = [
+        trained(&at.join("a"), "single-level", &default_cell(), &FALLS_AND_RISES),
+        trained(&at.join("b"), "single-level", &large, &FALLS),
+        trained(&at.join("c"), "cumulative", &large, &FALLS),
+    ];
+    let found = compare(&dirs, &[("all", vec![0, 1, 2])]);
+    let networks = table(&found, "networks");
+    let groups: Vec<String> = (0..3).map(|row| cell(networks, row, "group").exact()).collect();
+    assert_eq!(groups, ["single, 2 units", "single, 3 units", "cumulative, 3 units"]);
+    let titles: Vec<&str> = panels(&found, "largest-level").iter().map(|panel| panel.title.as_str()).collect();
+    assert_eq!(titles, ["single, 2 units", "single, 3 units", "cumulative, 3 units"]);
+    let [first, .., last] = panels(&found, "time-constants-by-level") else { panic!("a panel for each size") };
+    assert!(first.title.ends_with("default, 2 units") && last.title.ends_with("default, 3 units"));
+    assert_eq!(line(first, "single").y[0], 1.5);
+    // Of one size it is not said.
+    let found = compare(&dirs[1..], &[("all", vec![0, 1])]);
+    assert_eq!(cell(table(&found, "networks"), 0, "group").exact(), "single");
 }
 
 #[test]

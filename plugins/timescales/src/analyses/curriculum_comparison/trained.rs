@@ -69,6 +69,31 @@ pub(super) fn time_constants(comparison: &Comparison) -> Option<Figure> {
     (!facets.is_empty()).then(|| figure.caption(format!("Statistics over the units of each network. {BAND} {turning}")))
 }
 
+/// Mean time constants over the steps that each symbol is shown for, where those are several and time constants count steps.
+pub(super) fn by_repeat(comparison: &Comparison) -> Option<Figure> {
+    let several = |network: &Network| match network.kind.repeat[..] {
+        [repeat] if repeat > 1 && network.unit == "steps" => Some(repeat as f64),
+        _ => None,
+    };
+    let course = |network: &Network| -> Vec<(f64, f64)> {
+        let Some(repeat) = several(network) else { return Vec::new() };
+        network.tau_course(|taus| taus.mean).into_iter().map(|(level, tau)| (level, tau / repeat)).collect()
+    };
+    let facets = comparison.facets(|network| !course(network).is_empty());
+    let panel = |(facet, groups): &(&str, Vec<&Group>)| {
+        let title = titled("", facet, facets.len());
+        let panel =
+            Panel::new(title.trim_start_matches(", ")).x(comparison.level_axis()).y("mean τ / steps of a symbol");
+        let lines = groups.iter().map(|group| comparison.curve(group, course).line(group.colour, &group.legend));
+        panel.marks(lines.collect::<Vec<_>>()).mark(Rule::horizontal(1.0))
+    };
+    let figure = Figure::new("time-constants-by-repeat", "Time constants where symbols last several steps").caption(
+        "Mean trained time constant in symbols; at 1 a unit is as slow as the input. Lines are means over networks, bands one standard \
+         deviation of them to each side.",
+    );
+    (!facets.is_empty()).then(|| figure.panels(facets.iter().map(panel)))
+}
+
 /// Mean, deviation and number of network timescales above one step, a row for each cell.
 pub(super) fn network_timescales(comparison: &Comparison) -> Option<Figure> {
     let facets = comparison.facets(|network| !network.timescale_course("mean").is_empty());
@@ -128,7 +153,7 @@ fn hardest(comparison: &Comparison, groups: &[&Group]) -> f64 {
 fn panel(comparison: &Comparison, groups: &[&Group], plot: &Plot, title: &str) -> Panel {
     let unit =
         groups.first().and_then(|group| comparison.members(group).next()).map_or("steps", |network| network.unit);
-    let mut panel = Panel::new(title).x(comparison.level_name()).y(plot.y.replace("UNIT", unit));
+    let mut panel = Panel::new(title).x(comparison.level_axis()).y(plot.y.replace("UNIT", unit));
     let mut taken: Vec<f64> = Vec::new();
     let up_to = BEYOND * hardest(comparison, groups);
     for group in groups {

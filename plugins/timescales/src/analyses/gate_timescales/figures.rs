@@ -23,7 +23,7 @@ pub(super) fn by_level(runs: &[Vec<Measured>]) -> Option<Figure> {
     let first = runs.iter().flatten().next()?;
     let panels = first.gates.iter().enumerate().map(|(place, gate)| {
         let y = Axis::new("timescale (steps)").log();
-        let mut panel = Panel::new(format!("{} gates", gate.name)).x(first.level_name.as_str()).y(y);
+        let mut panel = Panel::new(format!("{} gates", gate.name)).x(Axis::new(first.level_name.as_str()).whole()).y(y);
         for (run, levels) in by_level.iter().enumerate() {
             for (index, (name, of)) in CURVES.iter().enumerate() {
                 let at = |measured: &&Measured| measured.gates.get(place).map_or(f64::NAN, of);

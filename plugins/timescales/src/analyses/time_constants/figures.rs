@@ -15,8 +15,8 @@ fn quantity(courses: &[Course]) -> String {
 /// Mean and standard deviation over units against the level reached.
 pub(super) fn by_level(courses: &[Course], groups: &Groups) -> Figure {
     let name = courses.first().map_or("level", |course| &course.level_name);
-    let mut mean = Panel::new("mean over units").x(name).y(quantity(courses));
-    let mut std = Panel::new("standard deviation over units").x(name).y(quantity(courses));
+    let mut mean = Panel::new("mean over units").x(Axis::new(name).whole()).y(quantity(courses));
+    let mut std = Panel::new("standard deviation over units").x(Axis::new(name).whole()).y(quantity(courses));
     for (index, (group, members)) in groups.iter().enumerate() {
         let colour = Colour::palette(index);
         let rows = levels_of(courses, members);
@@ -56,6 +56,35 @@ pub(super) fn by_level(courses: &[Course], groups: &Groups) -> Figure {
         )
         .panel(mean)
         .panel(std)
+}
+
+/// Every unit against the level reached, a panel for each of a few networks.
+pub(super) fn of_units(courses: &[Course]) -> Option<Figure> {
+    let shown = courses.iter().filter(|course| course.by_level().len() > 1 && course.last().raw.len() > 1);
+    let panels: Vec<Panel> = shown.take(MOST_PANELS).map(units).collect();
+    let caption =
+        "Thin: the time constant of each unit (raw parameter) at the end of training on each level; thick: their mean.";
+    let figure = Figure::new("time-constants-of-units", "Trained time constants, unit by unit").caption(caption);
+    (!panels.is_empty()).then(|| figure.panels(panels))
+}
+
+/// Networks whose units are drawn one by one.
+const MOST_PANELS: usize = 4;
+
+fn units(course: &Course) -> Panel {
+    let levels = course.by_level();
+    let x: Vec<usize> = levels.keys().copied().collect();
+    let of =
+        |unit: usize| levels.values().map(|stage| stage.raw.get(unit).copied().unwrap_or(f64::NAN)).collect::<Vec<_>>();
+    let each = (0..course.last().raw.len()).map(|unit| Line::new(&x, of(unit)).thin().colour(Colour::GREY));
+    let means: Vec<f64> = levels.values().map(|stage| stage.raw_summary().mean).collect();
+    let mean = Line::new(&x, means).colour(Colour::palette(0)).label("mean");
+    let axis = Axis::new(format!("time constant ({})", course.unit));
+    Panel::new(&course.label)
+        .x(Axis::new(&course.level_name).whole())
+        .y(axis)
+        .marks(each.collect::<Vec<_>>())
+        .mark(mean)
 }
 
 /// Mean over units against the update, where the task has no levels.

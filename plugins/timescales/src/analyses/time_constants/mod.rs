@@ -60,6 +60,7 @@ impl Analysis for TimeConstants {
         }
         if courses.iter().any(|course| course.by_level().len() > 1) {
             findings.figures.push(figures::by_level(&courses, &groups));
+            findings.figures.extend(figures::of_units(&courses));
         } else if courses.iter().any(|course| course.stages.len() > 1) {
             findings.figures.push(figures::by_update(&courses, &groups));
         }
@@ -185,7 +186,14 @@ mod tests {
         assert_eq!(findings.arrays["levels"], Array::from(vec![-1i64, 2, 3, 4]));
         assert_eq!(findings.arrays["clamped"].to_f64(), [1.25, 1.75, 1.0, 1.5, 1.0, 1.0, 1.0, 4.25]);
         let names: Vec<&str> = findings.figures.iter().map(|figure| figure.name.as_str()).collect();
-        assert_eq!(names, ["time-constants-by-level", "time-constant-distribution"]);
+        assert_eq!(names, ["time-constants-by-level", "time-constants-of-units", "time-constant-distribution"]);
+        let [panel] = &findings.figures[1].panels[..] else { panic!("a panel for the one network") };
+        let lines = panel
+            .marks
+            .iter()
+            .filter_map(|mark| if let synfire::figure::Mark::Line(line) = mark { Some(line) } else { None });
+        let lines: Vec<&[f64]> = lines.map(|line| &line.y[..]).collect();
+        assert_eq!(lines, [&[1.0, 0.5, 0.75][..], &[1.5, 1.0, 4.25], &[1.25, 0.75, 2.5]], "each unit, and their mean");
     }
 
     #[test]
@@ -195,5 +203,6 @@ mod tests {
         assert_eq!(row, ["single", "4", "3", "2.5", "0", "1.75", "0"]);
         assert!(findings.arrays.contains_key("time_constants.2"));
         assert_eq!(findings.values.get("N_of_lowest_mean"), None);
+        assert_eq!(findings.figures[1].panels.len(), 3);
     }
 }

@@ -134,7 +134,7 @@ pub(super) fn over_training(runs: &[Vec<Measured>]) -> Option<Figure> {
         ("standard deviation", "timescale (steps)"),
         ("units above one step", "units"),
     ]
-    .map(|(title, y)| Panel::new(title).x(name).y(y));
+    .map(|(title, y)| Panel::new(title).x(Axis::new(name).whole()).y(y));
     let picks: [fn(&Measured) -> f64; 3] = [|m| m.summary().mean, |m| m.summary().std, |m| m.kept().len() as f64];
     for (index, levels) in by_level.iter().enumerate() {
         for (panel, pick) in panels.iter_mut().zip(picks) {
