@@ -1,6 +1,7 @@
 //! Networks: parameters, equations, and the heads that read them out.
 
 use crate::cell::{BuildContext, Dynamics};
+use crate::recurrence::Read;
 use crate::{Error, Lesson, Result, Stream, Tensors};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -114,27 +115,29 @@ impl Network {
 /// # Errors
 /// [`Error::Failed`] when a head does not exist, naming those that do.
 pub fn read(parameters: &Tensors, readout: &Readout, heads: &[usize], rates: &Tensor) -> Result<Vec<Tensor>> {
-    if heads.is_empty() {
-        return Ok(Vec::new());
-    }
+    let Some(Read { weight, bias }) = stack_heads(parameters, readout, heads)? else { return Ok(Vec::new()) };
+    Ok(rates.f_linear(&weight, bias.as_ref())?.f_split(readout.outputs as i64, -1)?)
+}
+
+/// Some heads as one, the first above; `None` for none.
+///
+/// # Errors
+/// [`Error::Failed`] when a head does not exist, naming those that do.
+pub fn stack_heads(parameters: &Tensors, readout: &Readout, heads: &[usize]) -> Result<Option<Read>> {
     for head in heads {
         if !readout.heads.contains(head) {
             return Err(Error::Failed(format!("the network has no head {head}; it has {:?}", readout.heads)));
         }
     }
-    let weights = heads.iter().map(|h| parameters.get(&head_weight(*h))).collect::<Result<Vec<_>>>()?;
-    let weight = if let [one] = weights[..] { one.shallow_clone() } else { Tensor::f_cat(&weights, 0)? };
-    let bias = if readout.bias {
-        let biases = heads.iter().map(|h| parameters.get(&head_bias(*h))).collect::<Result<Vec<_>>>()?;
-        Some(if let [one] = biases[..] { one.shallow_clone() } else { Tensor::f_cat(&biases, 0)? })
-    } else {
-        None
+    let stack = |name: fn(usize) -> String| -> Result<Tensor> {
+        let parts = heads.iter().map(|head| parameters.get(&name(*head))).collect::<Result<Vec<_>>>()?;
+        Ok(if let [one] = parts[..] { one.shallow_clone() } else { Tensor::f_cat(&parts, 0)? })
     };
-    let all = rates.f_linear(&weight, bias.as_ref())?;
-    if heads.len() == 1 {
-        return Ok(vec![all]);
+    if heads.is_empty() {
+        return Ok(None);
     }
-    Ok(all.f_split(readout.outputs as i64, -1)?)
+    let bias = readout.bias.then(|| stack(head_bias)).transpose()?;
+    Ok(Some(Read { weight: stack(head_weight)?, bias }))
 }
 
 /// The drive that a head's output gives to the units: `[batch, output]` to `[batch, unit]`.

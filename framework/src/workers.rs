@@ -1,9 +1,13 @@
 //! The threads of the framework: blocks of rows and members side by side, results in a fixed order.
 
+mod cores;
+
 use crate::{Error, Result};
+use cores::Cores;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A pool of threads, each with libtorch's own threading switched off.
 ///
@@ -12,6 +16,7 @@ use std::sync::Mutex;
 pub struct Workers {
     pool: Option<rayon::ThreadPool>,
     threads: usize,
+    cores: Cores,
 }
 
 impl Workers {
@@ -23,7 +28,7 @@ impl Workers {
         let threads = threads.max(1);
         let build = || {
             rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
+                .num_threads(threads - 1)
                 .thread_name(|i| format!("worker-{i}"))
                 .start_handler(|_| one_torch_thread())
                 .build()
@@ -35,7 +40,7 @@ impl Workers {
             // Until each of them is ready, none may compute: see `one_torch_thread`.
             pool.broadcast(|_| ());
         }
-        Ok(Self { pool, threads })
+        Ok(Self { pool, threads, cores: Cores::new(threads - 1) })
     }
 
     /// As many threads as the machine has cores.
@@ -49,12 +54,34 @@ impl Workers {
     }
 
     /// Apply `work` to every item, side by side; results come in the order of the items.
+    ///
+    /// The calling thread works, too.
     pub fn map<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
-        use rayon::prelude::*;
-        match &self.pool {
-            Some(pool) if items.len() > 1 => pool.install(|| items.into_par_iter().map(work).collect()),
-            _ => items.into_iter().map(work).collect(),
-        }
+        let Some(pool) = self.pool.as_ref().filter(|_| items.len() > 1) else {
+            return items.into_iter().map(work).collect();
+        };
+        one_torch_thread();
+        let places: Vec<Mutex<(Option<T>, Option<R>)>> =
+            items.into_iter().map(|item| Mutex::new((Some(item), None))).collect();
+        let next = AtomicUsize::new(0);
+        let take_turns = || {
+            while let Some(place) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
+                // Each place is taken once, so nobody waits for its lock.
+                let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+                place.1 = place.0.take().map(&work);
+            }
+        };
+        self.cores.leave();
+        pool.in_place_scope(|scope| {
+            for _ in 1..self.threads.min(places.len()) {
+                scope.spawn(|_| {
+                    take_turns();
+                    self.cores.note(rayon::current_thread_index());
+                });
+            }
+            take_turns();
+        });
+        places.into_iter().filter_map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner).1).collect()
     }
 }
 

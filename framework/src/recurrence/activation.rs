@@ -28,7 +28,7 @@ pub enum Activation {
 }
 
 /// Slope of the leaky rectifier below zero.
-const LEAK: f64 = 0.01;
+pub(super) const LEAK: f64 = 0.01;
 
 impl Activation {
     /// `f(z)`, differentiable by autograd.

@@ -1,8 +1,9 @@
 //! The loops over time by the native kernels, on tensors of a CPU.
 
-use super::native::{Backward, Forward, Fresh, Kernels, Level, Square, Step, numbers};
+use super::native::{Backward, Forward, Fresh, Gradients, Kernels, Level, Matrix, OfUnits, Outer, Step, keep, numbers};
 use super::{Folded, Folding, Placement, Swept, Unrolled, Upstream};
-use crate::{Error, Result};
+use crate::Result;
+use std::borrow::Cow;
 use tch::{Kind, Tensor};
 
 /// A step for both directions of time.
@@ -39,6 +40,24 @@ impl InPacked for f64 {
     }
 }
 
+/// A tensor whose entries follow each other row by row, or column by column, and whether it is the latter.
+fn without_gaps(tensor: &Tensor) -> Result<(Tensor, bool)> {
+    let tensor = tensor.detach();
+    let turned = tensor.stride().first() == Some(&1);
+    Ok(((if turned { tensor.f_transpose(0, 1)? } else { tensor }).contiguous(), turned))
+}
+
+/// The entries of a matrix, or of its transpose, which is found without moving anything.
+fn matrix<R: InPacked>((storage, turned): &(Tensor, bool), transposed: bool) -> Result<Matrix<'_, R>> {
+    let (rows, columns) = storage.size2()?;
+    let (rows, columns) = (rows as usize, columns as usize);
+    let values = numbers(storage)?;
+    Ok(match *turned != transposed {
+        true => Matrix { values, size: (columns, rows), strides: (1, columns) },
+        false => Matrix { values, size: (rows, columns), strides: (columns, 1) },
+    })
+}
+
 impl Folding {
     /// Lay the numbers out for a set of instructions.
     pub(super) fn packed(&self, level: Level, backward: bool) -> Result<Packed> {
@@ -55,25 +74,55 @@ impl Folding {
 
     /// The step for one direction of time.
     fn step<R: InPacked>(&self, level: Level, backward: bool) -> Result<Step<R>> {
-        let weight = self.weight.detach();
-        // Entry (source, target) of the transpose of something without gaps is found without moving anything.
-        let turned = weight.stride().first() == Some(&1);
-        let storage = if turned { weight.f_transpose(0, 1)? } else { weight }.contiguous();
-        let size = storage.size()[0] as usize;
-        let strides = if turned == backward { (size, 1) } else { (1, size) };
+        let weight = without_gaps(&self.weight)?;
+        let side = if backward { &self.readout } else { &self.input };
+        let side = side.as_ref().map(without_gaps).transpose()?;
+        let side = side.as_ref().map(|side| matrix(side, false)).transpose()?;
         let (leak, keep) = (self.leak.detach().contiguous(), self.keep.detach().contiguous());
-        let square = Square { values: numbers(&storage)?, size, strides };
-        Ok(Step::new(level, (self.placement, self.activation), square, numbers(&leak)?, numbers(&keep)?))
+        let bias = self.bias.as_ref().filter(|_| !backward).map(|bias| bias.detach().contiguous());
+        let bias = bias.as_ref().map(numbers).transpose()?.unwrap_or(&[]);
+        let of_units = OfUnits { leak: numbers(&leak)?, keep: numbers(&keep)?, bias };
+        let form = (self.placement, self.activation);
+        Ok(Step::new(level, form, matrix(&weight, backward)?, side, of_units))
+    }
+
+    /// The step that was packed, or one that is packed now.
+    fn ready<R: InPacked>(&self, backward: bool) -> Result<Cow<'_, Step<R>>> {
+        let packed = self.packed.as_deref().and_then(R::of);
+        let step = packed.and_then(|steps| if backward { steps.backward.as_ref() } else { Some(&steps.forward) });
+        Ok(match step {
+            Some(step) => Cow::Borrowed(step),
+            None => Cow::Owned(self.step(Level::best(), backward)?),
+        })
+    }
+}
+
+impl Unrolled {
+    /// Give its memory to the next forward pass on this thread. Nobody may hold on to states or rates of it.
+    pub fn recycle(self) {
+        keep(self.memory);
     }
 }
 
 impl Folded {
     /// All steps from `initial` `[batch, unit]`; without gradients.
     pub(super) fn forward_by_kernels(&self, initial: &Tensor) -> Result<Unrolled> {
-        match self.input.kind() {
-            Kind::Double => self.forward_in::<f64>(initial),
-            _ => self.forward_in::<f32>(initial),
-        }
+        let (states, activated, memory) = match self.folding.weight.kind() {
+            Kind::Double => self.forward_in::<f64>(initial, true)?,
+            _ => self.forward_in::<f32>(initial, true)?,
+        };
+        let whole = self.folding.placement == Placement::Whole;
+        let activated = if whole { states.narrow(0, 1, self.shape[0]) } else { activated };
+        Ok(Unrolled { states, activated, memory })
+    }
+
+    /// The state after all steps from `initial` `[batch, unit]`; without gradients.
+    pub(super) fn last_by_kernels(&self, initial: &Tensor) -> Result<Tensor> {
+        let (states, ..) = match self.folding.weight.kind() {
+            Kind::Double => self.forward_in::<f64>(initial, false)?,
+            _ => self.forward_in::<f32>(initial, false)?,
+        };
+        Ok(states.select(0, self.shape[0] % 2))
     }
 
     /// The adjoint of all steps; without gradients.
@@ -83,76 +132,83 @@ impl Folded {
         upstream: &Upstream,
         window: Option<usize>,
     ) -> Result<Swept> {
-        match self.input.kind() {
+        match self.folding.weight.kind() {
             Kind::Double => self.backward_in::<f64>(run, upstream, window),
             _ => self.backward_in::<f32>(run, upstream, window),
         }
     }
 
-    fn forward_in<R: InPacked>(&self, initial: &Tensor) -> Result<Unrolled> {
-        let (time, batch, units) = self.input.size3()?;
-        if initial.size() != [batch, units] {
-            return Err(Error::Shape {
-                what: "the initial state".into(),
-                expected: format!("{:?}", [batch, units]),
-                found: format!("{:?}", initial.size()),
-            });
-        }
-        let (input, initial) = (self.input.detach().contiguous(), initial.detach().contiguous());
-        let mut states = Fresh::empty::<R>(&[time + 1, batch, units])?;
-        let stored = if self.folding.placement == Placement::Whole { 0 } else { time };
-        let mut activated = Fresh::empty::<R>(&[stored, batch, units])?;
-        let all = states.numbers_mut()?;
-        let first = numbers(&initial)?;
-        all[..first.len()].copy_from_slice(first);
-        let made;
-        let step = match self.folding.packed.as_deref().and_then(R::of) {
-            Some(steps) => &steps.forward,
-            None => {
-                made = self.folding.step(Level::best(), false)?;
-                &made
-            }
+    /// States, all or two in turn, what is kept beside them, and the memory of both.
+    fn forward_in<R: InPacked>(&self, initial: &Tensor, all: bool) -> Result<(Tensor, Tensor, Vec<Tensor>)> {
+        let [time, batch, units] = self.shape;
+        let plain = |t: &Option<Tensor>| t.as_ref().map(|t| t.detach().contiguous());
+        let (inputs, added, initial) = (plain(&self.inputs), plain(&self.added), initial.detach().contiguous());
+        let (mut states, memory) = Fresh::reused::<R>(&[if all { time + 1 } else { 2 }, batch, units])?;
+        let kept = match self.folding.placement {
+            Placement::Whole => 0,
+            Placement::Drive => i64::from(all) * time,
+            Placement::Current => i64::from(all) * time + 1,
         };
-        let job =
-            Forward { rows: batch as usize, input: numbers(&input)?, states: all, activated: activated.numbers_mut()? };
-        R::forward(step, job);
-        let (states, activated) = (states.tensor(), activated.tensor());
-        let activated = if self.folding.placement == Placement::Whole { states.narrow(0, 1, time) } else { activated };
-        Ok(Unrolled { states, activated })
+        let (mut activated, beside) = Fresh::reused::<R>(&[kept, batch, units])?;
+        let places = states.numbers_mut()?;
+        let first = numbers(&initial)?;
+        places[..first.len()].copy_from_slice(first);
+        let job = Forward {
+            rows: batch as usize,
+            steps: time as usize,
+            side: inputs.as_ref().map(numbers).transpose()?,
+            input: added.as_ref().map(numbers).transpose()?,
+            keeps: all,
+            states: places,
+            activated: activated.numbers_mut()?,
+        };
+        R::forward(&*self.folding.ready(false)?, job);
+        Ok((states.tensor(), activated.tensor(), vec![memory, beside]))
     }
 
     fn backward_in<R: InPacked>(&self, run: &Unrolled, upstream: &Upstream, window: Option<usize>) -> Result<Swept> {
-        let (time, batch, _) = self.input.size3()?;
-        let (direct, last) = match upstream {
-            Upstream::Every(g) => (Some(g.contiguous()), g.select(0, time)),
-            Upstream::Final(g) => (None, g.shallow_clone()),
-        };
-        let mut lambda = Fresh::copy(&last)?;
+        let [time, batch, units] = self.shape;
+        let mut lambda = Fresh::own(self.at_the_end(run, upstream)?);
+        let direct = upstream.every.as_ref().map(Tensor::contiguous);
+        // What only the last step says has reached its state already.
+        let said = upstream.said.as_ref().filter(|said| said.size()[0] == time).map(Tensor::contiguous);
         let (states, activated) = (run.states.contiguous(), run.activated.contiguous());
-        let mut deltas = Fresh::empty::<R>(&activated.size())?;
-        let made;
-        let step = match self.folding.packed.as_deref().and_then(R::of).and_then(|steps| steps.backward.as_ref()) {
-            Some(step) => step,
-            None => {
-                made = self.folding.step(Level::best(), true)?;
-                &made
-            }
-        };
-        let mut sums = self.folding.needs_leak().then(|| (step.sums(), step.sums()));
+        let inputs = self.inputs.as_ref().map(|inputs| inputs.detach().contiguous());
+        let wanted = self.added.as_ref().is_some_and(Tensor::requires_grad);
+        let mut deltas = wanted.then(|| Fresh::empty::<R>(&self.shape)).transpose()?;
+        let step = self.folding.ready::<R>(true)?;
+        let channels = inputs.as_ref().map_or(0, |inputs| inputs.size()[2] as usize);
+        let mut sums: Option<Outer<R>> = self.folding.needs_weights().then(|| step.outer(channels));
+        let mut leak = self.folding.needs_leak().then(|| (step.sums(), step.sums()));
+        let inputs = inputs.as_ref().map(numbers).transpose()?;
         let job = Backward {
             rows: batch as usize,
+            steps: time as usize,
             states: numbers(&states)?,
             activated: numbers(&activated)?,
             direct: direct.as_ref().map(numbers).transpose()?,
+            side: said.as_ref().map(numbers).transpose()?,
             lambda: lambda.numbers_mut()?,
-            deltas: deltas.numbers_mut()?,
-            leak: sums.as_mut().map(|(activated, state)| (&mut activated[..], &mut state[..])),
+            deltas: deltas.as_mut().map(Fresh::numbers_mut).transpose()?,
+            weights: sums.as_mut().map(|sums| Gradients { inputs, sums }),
+            leak: leak.as_mut().map(|(activated, state)| (&mut activated[..], &mut state[..])),
             window,
         };
-        R::backward(step, job);
-        let (lambda, deltas) = (lambda.tensor(), deltas.tensor());
-        let units = self.folding.weight.size()[0];
+        R::backward(&*step, job);
         let by_unit = |sum: Vec<R>| Tensor::from_slice(&sum).narrow(0, 0, units);
-        Ok(Swept { deltas, initial: lambda, leak: sums.map(|(a, s)| (by_unit(a), by_unit(s))) })
+        let mut swept = Swept {
+            deltas: deltas.map(Fresh::tensor),
+            weights: None,
+            initial: lambda.tensor(),
+            leak: leak.map(|(activated, state)| (by_unit(activated), by_unit(state))),
+        };
+        if let Some(sums) = sums {
+            let mut weight = Fresh::empty::<R>(&[units, units])?;
+            let mut input = Fresh::empty::<R>(&[channels as i64, units])?;
+            let mut bias = Fresh::empty::<R>(&[units])?;
+            sums.finish(weight.numbers_mut()?, input.numbers_mut()?, bias.numbers_mut()?);
+            swept.weights = Some((weight.tensor(), input.tensor(), bias.tensor()));
+        }
+        Ok(swept)
     }
 }

@@ -8,9 +8,10 @@
 //! | `Whole`   | `r' = f((1 - alpha) r + alpha (W r + x))` |
 //! | `Current` | `v' = (1 - alpha) v + alpha (W f(v) + x)`, rates `f(v)` |
 //!
-//! The adjoint runs the same loop backward with one product per step; gradients of weights are one product over all steps after
-//! the loop. On a CPU both loops are native kernels, elsewhere tensor operations. `Whole` is folded into `r' = f(r M + y)` with `M = alpha W^T + diag(1 - alpha)`, `y = alpha x`, and `Current` likewise;
-//! the folding is undone by autograd, once an update for all blocks of rows together. Source: the structure (input projection hoisted, products after the loop)
+//! The adjoint runs the same loop backward with one product per step; gradients of weights are products over many steps. On a CPU
+//! both loops are native kernels, which take input weights, bias and readout with them, elsewhere tensor operations. `Whole` is folded
+//! into `r' = f(r M + y)` with `M = alpha W^T + diag(1 - alpha)`, `y = alpha x`, and `Current` likewise; the folding is undone by
+//! autograd, once an update for all blocks of rows together. Source: the structure (products over many steps outside the loop)
 //! follows Appleyard, Kocisky & Blunsom 2016, arXiv:1604.01946.
 
 mod activation;
@@ -20,8 +21,9 @@ mod by_tensors;
 mod native;
 
 pub use activation::Activation;
+pub(crate) use native::normals;
 
-use crate::{Result, Tensors};
+use crate::{Error, Result, Tensors};
 use by_kernels::Packed;
 use native::Level;
 use schemars::JsonSchema;
@@ -33,6 +35,10 @@ use tch::{Device, Kind, Tensor, no_grad};
 pub const RECURRENT: &str = "recurrent";
 /// Name of the leaks `[unit]` or `[1]` among the prepared tensors.
 pub const LEAK: &str = "leak";
+/// Name of the input weights `[unit, input]` among the prepared tensors, for cells with [`RateForm::linear_input`].
+pub const INPUT: &str = "input.weight";
+/// Name of the bias `[unit]` that goes with them, if there is one.
+pub const BIAS: &str = "bias";
 
 /// Where the non-linearity stands in the step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -58,9 +64,20 @@ pub struct RateForm {
     pub activation: Activation,
     /// Name of the state tensor.
     pub state: String,
+    /// Whether [`crate::Dynamics::project`] is the product with [`INPUT`] plus [`BIAS`], so that the fast path can do it in passing.
+    pub linear_input: bool,
 }
 
-/// The recurrent tensors of a network, folded for its placement; they carry autograd history when the prepared tensors do.
+/// The heads of a network as one, `[output, unit]` and `[output]`.
+#[derive(Debug)]
+pub struct Read {
+    /// Weights of all heads in use, one below the other.
+    pub weight: Tensor,
+    /// Their biases, if they have any.
+    pub bias: Option<Tensor>,
+}
+
+/// The tensors of a network, folded for its placement; they carry autograd history when the prepared tensors do.
 pub struct Folding {
     placement: Placement,
     activation: Activation,
@@ -69,6 +86,12 @@ pub struct Folding {
     /// Leak and its complement, `[unit]` or `[1]`; used by `Drive` and `Current`.
     leak: Tensor,
     keep: Tensor,
+    /// `[input, unit]` and `[unit]`, where the input is linear.
+    input: Option<Tensor>,
+    bias: Option<Tensor>,
+    /// `[output, unit]` and `[output]`, where heads are read.
+    readout: Option<Tensor>,
+    readout_bias: Option<Tensor>,
     /// For the kernels, shared by all blocks of rows.
     packed: Option<Arc<Packed>>,
 }
@@ -76,40 +99,51 @@ pub struct Folding {
 /// A folding and the input of one segment.
 pub struct Folded {
     folding: Folding,
-    /// `[time, batch, unit]`: what is added in each step.
-    input: Tensor,
+    /// `[time, batch, input]`, where the input is linear.
+    inputs: Option<Tensor>,
+    /// `[time, batch, unit]`: what is added in each step beside that, with its history.
+    added: Option<Tensor>,
+    /// `[time, batch, unit]`
+    shape: [i64; 3],
 }
 
 /// What a forward pass leaves for the backward pass.
 pub struct Unrolled {
     /// States, `[time + 1, batch, unit]`, the initial one first.
     pub states: Tensor,
-    /// `f(z)` of every step, `[time, batch, unit]`; for `Whole` this is a view of the states.
+    /// `f(z)` of every step with `Drive`, `[time, batch, unit]`; of every state with `Current`; a view of the states with `Whole`.
     activated: Tensor,
+    /// What both lie in, where that can be used again.
+    memory: Vec<Tensor>,
 }
 
-/// Gradient of the loss with respect to the states.
-pub enum Upstream {
-    /// With respect to the last state only, `[batch, unit]`.
-    Final(Tensor),
+/// Gradient of the loss with respect to what a segment leaves; what is missing is zero.
+#[derive(Default)]
+pub struct Upstream {
+    /// With respect to the last state, from what follows, `[batch, unit]`.
+    pub last: Option<Tensor>,
     /// With respect to every state, `[time + 1, batch, unit]`.
-    Every(Tensor),
+    pub every: Option<Tensor>,
+    /// With respect to what heads say of the states after each step, `[time, batch, output]`, or `[1, batch, output]` of the last.
+    pub said: Option<Tensor>,
 }
 
 /// Gradients with respect to the folded tensors.
 pub struct Adjoint {
     /// By the names of [`Folding::tensors`].
     pub folded: Tensors,
-    /// With respect to the input of [`Folded::input`], `[time, batch, unit]`.
-    pub input: Tensor,
+    /// With respect to what is added in each step, `[time, batch, unit]`, where that has a history.
+    pub added: Option<Tensor>,
     /// With respect to the initial state, `[batch, unit]`.
     pub initial: Tensor,
 }
 
 /// What the loop backward leaves.
 struct Swept {
-    /// Gradient with respect to the added input, `[time, batch, unit]`.
-    deltas: Tensor,
+    /// Gradient with respect to the added input, `[time, batch, unit]`, where it is wanted.
+    deltas: Option<Tensor>,
+    /// With respect to weights, input weights (no rows without them) and bias as they are folded, where any is learned.
+    weights: Option<(Tensor, Tensor, Tensor)>,
     /// With respect to the initial state, `[batch, unit]`.
     initial: Tensor,
     /// Sums over steps and rows of lambda times `f(z)`, and of lambda times the state, `[unit]`, where the leak is learned.
@@ -122,11 +156,11 @@ fn without_memory(leak: &Tensor) -> bool {
 }
 
 impl Folding {
-    /// Fold prepared tensors.
+    /// Fold prepared tensors; `read` is what heads say of the rates.
     ///
     /// # Errors
     /// When a prepared tensor is missing or shapes do not fit.
-    pub fn new(form: &RateForm, prepared: &Tensors) -> Result<Self> {
+    pub fn new(form: &RateForm, prepared: &Tensors, read: Option<Read>) -> Result<Self> {
         let weight = prepared.get(RECURRENT)?.f_transpose(0, 1)?;
         let leak = prepared.get(LEAK)?.shallow_clone();
         let keep = leak.neg() + 1.0;
@@ -135,16 +169,21 @@ impl Folding {
             // r' = f(W r + x) is the cheaper loop.
             placement = Placement::Whole;
         }
-        let weight = match placement {
-            Placement::Drive => weight,
-            Placement::Whole if without_memory(&leak) => weight,
-            Placement::Whole => {
-                let units = weight.size()[0];
-                weight.f_mul(&leak)?.f_add(&keep.f_expand([units], false)?.diag(0))?
-            }
-            Placement::Current => weight.f_mul(&leak)?,
-        };
-        Ok(Self { placement, activation: form.activation, weight, leak, keep, packed: None })
+        let scaled = placement != Placement::Drive && !without_memory(&leak);
+        let scale = |t: Tensor| if scaled { t.f_mul(&leak) } else { Ok(t) };
+        let mut weight = scale(weight)?;
+        if placement == Placement::Whole && scaled {
+            let units = weight.size()[0];
+            weight = weight.f_add(&keep.f_expand([units], false)?.diag(0))?;
+        }
+        let (mut input, mut bias) = (None, None);
+        if form.linear_input {
+            input = Some(scale(prepared.get(INPUT)?.f_transpose(0, 1)?)?);
+            bias = prepared.find(BIAS).map(|bias| scale(bias.shallow_clone())).transpose()?;
+        }
+        let (readout, readout_bias) = read.map_or((None, None), |read| (Some(read.weight), read.bias));
+        let activation = form.activation;
+        Ok(Self { placement, activation, weight, leak, keep, input, bias, readout, readout_bias, packed: None })
     }
 
     /// Lay the numbers out for the kernels, where there are any for them; for the way back, too, if it will be gone.
@@ -158,24 +197,35 @@ impl Folding {
 
     /// Handles without history, of which those that had one are leaves of a graph to come.
     pub fn leaves(&self) -> Self {
-        let leaf = |t: &Tensor| t.detach().set_requires_grad(t.requires_grad());
+        self.map(|t| t.detach().set_requires_grad(t.requires_grad()))
+    }
+
+    fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
         Self {
             placement: self.placement,
             activation: self.activation,
-            weight: leaf(&self.weight),
-            leak: leaf(&self.leak),
-            keep: leaf(&self.keep),
+            weight: f(&self.weight),
+            leak: f(&self.leak),
+            keep: f(&self.keep),
+            input: self.input.as_ref().map(&f),
+            bias: self.bias.as_ref().map(&f),
+            readout: self.readout.as_ref().map(&f),
+            readout_bias: self.readout_bias.as_ref().map(&f),
             packed: self.packed.clone(),
         }
     }
 
-    /// Its tensors: `weight`, `leak`, `keep`.
+    /// Its tensors: `weight`, `leak`, `keep`, and those of `input`, `bias`, `readout`, `readout_bias` that there are.
     pub fn tensors(&self) -> Tensors {
-        Tensors::from([
-            ("weight", self.weight.shallow_clone()),
-            ("leak", self.leak.shallow_clone()),
-            ("keep", self.keep.shallow_clone()),
-        ])
+        let always = [("weight", Some(&self.weight)), ("leak", Some(&self.leak)), ("keep", Some(&self.keep))];
+        let others = [
+            ("input", self.input.as_ref()),
+            ("bias", self.bias.as_ref()),
+            ("readout", self.readout.as_ref()),
+            ("readout_bias", self.readout_bias.as_ref()),
+        ];
+        let all = always.into_iter().chain(others);
+        all.filter_map(|(name, tensor)| Some((name.to_string(), tensor?.shallow_clone()))).collect()
     }
 
     /// Whether the native kernels can do it: on a CPU, in a precision that they have.
@@ -187,32 +237,45 @@ impl Folding {
     fn needs_leak(&self) -> bool {
         self.placement != Placement::Whole && self.leak.requires_grad()
     }
+
+    /// Whether any of the weights in the loop is learned.
+    fn needs_weights(&self) -> bool {
+        let learned = |t: &Option<Tensor>| t.as_ref().is_some_and(Tensor::requires_grad);
+        self.weight.requires_grad() || learned(&self.input) || learned(&self.bias)
+    }
 }
 
 impl Folded {
-    /// Fold the projected input of all steps.
+    /// Fold the input of all steps: the trials' own `[time, batch, input]` where the cell's input is linear, and what is added to it
+    /// `[time, batch, unit]`: noise, or everything where it is not.
     ///
     /// # Errors
-    /// When shapes do not fit.
-    pub fn new(folding: &Folding, projected: &Tensor) -> Result<Self> {
-        let input = match folding.placement {
-            Placement::Drive => projected.shallow_clone(),
-            Placement::Whole if without_memory(&folding.leak) => projected.shallow_clone(),
-            Placement::Whole | Placement::Current => projected.f_mul(&folding.leak)?,
+    /// When both are missing or shapes do not fit.
+    pub fn new(folding: &Folding, inputs: Option<&Tensor>, added: Option<&Tensor>) -> Result<Self> {
+        let units = folding.weight.size()[0];
+        let like = inputs.or(added).ok_or_else(|| Error::Failed("a segment without input".into()))?;
+        let (time, batch, _) = like.size3()?;
+        let fits = |t: Option<&Tensor>, width: i64| t.is_none_or(|t| t.size() == [time, batch, width]);
+        let channels = folding.input.as_ref().map_or(0, |input| input.size()[0]);
+        if folding.input.is_some() != inputs.is_some() || !fits(inputs, channels) || !fits(added, units) {
+            return Err(Error::Shape {
+                what: "input of the network".into(),
+                expected: format!("{:?}", [time, batch, if inputs.is_some() { channels } else { units }]),
+                found: format!("{:?}", like.size()),
+            });
+        }
+        let scaled = folding.placement != Placement::Drive && !without_memory(&folding.leak);
+        let added = match added {
+            Some(added) if scaled => Some(added.f_mul(&folding.leak)?),
+            added => added.map(Tensor::shallow_clone),
         };
-        let folding = Folding {
-            weight: folding.weight.shallow_clone(),
-            leak: folding.leak.shallow_clone(),
-            keep: folding.keep.shallow_clone(),
-            packed: folding.packed.clone(),
-            ..*folding
-        };
-        Ok(Self { folding, input })
+        let inputs = inputs.map(Tensor::shallow_clone);
+        Ok(Self { folding: folding.map(Tensor::shallow_clone), inputs, added, shape: [time, batch, units] })
     }
 
-    /// What is added in each step, `[time, batch, unit]`, with its history.
-    pub fn input(&self) -> &Tensor {
-        &self.input
+    /// What is added in each step beside linear input, `[time, batch, unit]`, with its history.
+    pub fn added(&self) -> Option<&Tensor> {
+        self.added.as_ref()
     }
 
     /// Run all steps from `initial` `[batch, unit]`, outside autograd.
@@ -220,9 +283,54 @@ impl Folded {
     /// # Errors
     /// When shapes do not fit.
     pub fn forward(&self, initial: &Tensor) -> Result<Unrolled> {
+        self.fits(initial)?;
         no_grad(|| {
             if self.folding.has_kernels() { self.forward_by_kernels(initial) } else { self.forward_by_tensors(initial) }
         })
+    }
+
+    /// Run all steps from `initial` `[batch, unit]`, outside autograd, and keep the last state alone, `[batch, unit]`.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn last(&self, initial: &Tensor) -> Result<Tensor> {
+        self.fits(initial)?;
+        no_grad(|| {
+            if self.folding.has_kernels() {
+                return self.last_by_kernels(initial);
+            }
+            Ok(self.forward_by_tensors(initial)?.states.select(0, self.shape[0]).copy())
+        })
+    }
+
+    fn fits(&self, initial: &Tensor) -> Result<()> {
+        let expected = [self.shape[1], self.shape[2]];
+        if initial.size() == expected {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            what: "the initial state".into(),
+            expected: format!("{expected:?}"),
+            found: format!("{:?}", initial.size()),
+        })
+    }
+
+    /// The rates after some steps, from `first` on, `[step, batch, unit]`; outside autograd.
+    ///
+    /// # Errors
+    /// When the run is of another segment.
+    pub fn rates(&self, run: &Unrolled, first: i64) -> Result<Tensor> {
+        let all = if self.folding.placement == Placement::Current { &run.activated } else { &run.states };
+        Ok(all.f_narrow(0, first + 1, self.shape[0] - first)?)
+    }
+
+    /// What heads say after some steps, from `first` on, `[step, batch, output]`; outside autograd.
+    ///
+    /// # Errors
+    /// When there is no readout.
+    pub fn read(&self, run: &Unrolled, first: i64) -> Result<Tensor> {
+        let weight = self.folding.readout.as_ref().ok_or_else(|| Error::Failed("a network without heads".into()))?;
+        no_grad(|| Ok(self.rates(run, first)?.f_linear(weight, self.folding.readout_bias.as_ref())?))
     }
 
     /// Run the adjoint of all steps. `window` cuts the chain: no gradient crosses a step whose number is a multiple of it.
@@ -235,25 +343,54 @@ impl Folded {
                 true => self.backward_by_kernels(run, upstream, window)?,
                 false => self.backward_by_tensors(run, upstream, window)?,
             };
-            self.adjoint(run, swept)
+            self.adjoint(run, upstream, swept)
         })
     }
 
-    /// Gradients of the folded tensors, with those of the weights as one product over all steps.
-    fn adjoint(&self, run: &Unrolled, swept: Swept) -> Result<Adjoint> {
-        let folding = &self.folding;
-        let units = folding.weight.size()[0];
-        let time = self.input.size()[0];
-        let flat = |t: &Tensor| t.reshape([-1, units]);
-        let sources = match folding.placement {
-            Placement::Current => run.activated.shallow_clone(),
-            _ => run.states.narrow(0, 0, time),
+    /// Gradient with respect to the last state, in memory of its own.
+    fn at_the_end(&self, run: &Unrolled, upstream: &Upstream) -> Result<Tensor> {
+        let [time, batch, units] = self.shape;
+        let mut sum = upstream.last.as_ref().map(Tensor::copy);
+        let mut add = |part: Tensor| -> Result<()> {
+            match &mut sum {
+                Some(sum) => drop(sum.f_add_(&part)?),
+                None => sum = Some(part),
+            }
+            Ok(())
         };
+        if let (Some(said), Some(weight)) = (&upstream.said, &self.folding.readout) {
+            let mut through = said.select(0, said.size()[0] - 1).f_mm(weight)?;
+            if self.folding.placement == Placement::Current {
+                drop(through.f_mul_(&self.folding.activation.slope(&run.activated.select(0, time)))?);
+            }
+            add(through)?;
+        }
+        if let Some(every) = &upstream.every {
+            add(every.select(0, time).copy())?;
+        }
+        match sum {
+            Some(sum) => Ok(sum),
+            None => Ok(Tensor::f_zeros([batch, units], (run.states.kind(), run.states.device()))?),
+        }
+    }
+
+    /// Gradients of the folded tensors.
+    fn adjoint(&self, run: &Unrolled, upstream: &Upstream, swept: Swept) -> Result<Adjoint> {
+        let folding = &self.folding;
         let like = |sum: Tensor, like: &Tensor| match like.numel() {
             1 => sum.sum(None::<Kind>).reshape(like.size()),
             _ => sum,
         };
-        let mut folded = Tensors::from([("weight", flat(&sources).f_transpose(0, 1)?.f_mm(&flat(&swept.deltas))?)]);
+        let mut folded = Tensors::new();
+        if let Some((weight, input, bias)) = swept.weights {
+            folded.insert("weight", weight);
+            if folding.input.is_some() {
+                folded.insert("input", input);
+            }
+            if folding.bias.is_some() {
+                folded.insert("bias", bias);
+            }
+        }
         if let Some((activated, state)) = swept.leak {
             if folding.placement == Placement::Drive {
                 // r' = keep r + leak a, where a's own dependence on leak is none.
@@ -261,6 +398,15 @@ impl Folded {
             }
             folded.insert("keep", like(state, &folding.keep));
         }
-        Ok(Adjoint { folded, input: swept.deltas, initial: swept.initial })
+        if let (Some(said), Some(weight)) = (&upstream.said, &folding.readout)
+            && weight.requires_grad()
+        {
+            let (outputs, units) = (weight.size()[0], weight.size()[1]);
+            let rates = self.rates(run, self.shape[0] - said.size()[0])?;
+            let said = said.f_reshape([-1, outputs])?;
+            folded.insert("readout", said.f_transpose(0, 1)?.f_mm(&rates.f_reshape([-1, units])?)?);
+            folded.insert("readout_bias", said.f_sum_dim_intlist(0i64, false, None::<Kind>)?);
+        }
+        Ok(Adjoint { folded, added: swept.deltas, initial: swept.initial })
     }
 }

@@ -1,12 +1,11 @@
 //! Backward: gradients of the loss, by the explicit adjoint where the cell has one, else by autograd.
 
-use super::play::{answers, play, walk};
+use super::play::{play, walk};
 use super::{Block, RateCost, Ready, Record, Shared};
-use crate::network;
 use crate::recurrence::{Folded, Folding, RateForm, Unrolled, Upstream};
 use crate::task::{Answer, HeadScore, Scores, Trials};
 use crate::{Error, Result, Tensors};
-use tch::{Tensor, no_grad, with_grad};
+use tch::{Tensor, with_grad};
 
 /// Loss and gradients of a batch.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ impl Gradient {
             total.loss += part.loss;
             total.accuracy = total.accuracy.zip(part.accuracy).map(|(a, b)| a + b);
             for (name, gradient) in part.gradients.iter() {
-                add(&mut total.gradients, name, gradient)?;
+                add(&mut total.gradients, name, gradient.shallow_clone())?;
             }
         }
         Ok(total)
@@ -58,10 +57,6 @@ const PREPARED: &str = "prepared/";
 const FOLDED: &str = "folded/";
 
 pub(super) fn gradient(shared: &Shared, mut block: Block, wanted: Wanted) -> Result<Gradient> {
-    let names = wanted.names;
-    // Leaves of this block's own graph over the shared storage.
-    let leaf = |name: &str, t: &Tensor| t.detach().set_requires_grad(names.iter().any(|n| n == name));
-    block.parameters = block.parameters.iter().map(|(n, t)| (n.to_string(), leaf(n, t))).collect();
     with_grad(|| match (shared.rate_form(), block.ready.folding.take()) {
         (Some(form), Some(folding)) => by_adjoint(shared, block, wanted, &form, &folding),
         _ => by_autograd(shared, block, wanted),
@@ -76,16 +71,23 @@ pub(super) fn through_preparation(
     mut sum: Gradient,
 ) -> Result<Gradient> {
     let mut surrogate: Option<Tensor> = None;
+    let leaves = pick(parameters, names)?;
     let folded = ready.folding.as_ref().map(Folding::tensors).unwrap_or_default();
     for (prefix, tensors) in [(PREPARED, &ready.prepared), (FOLDED, &folded)] {
         for (name, tensor) in tensors.iter().filter(|(_, tensor)| tensor.requires_grad()) {
-            if let Some(gradient) = sum.gradients.find(&format!("{prefix}{name}")) {
-                let part = with_grad(|| inner(tensor, gradient))?;
-                surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| with_grad(|| sum + part)));
+            let Some(gradient) = sum.gradients.remove(&format!("{prefix}{name}")) else { continue };
+            // Where nothing was prepared, there is nothing to go through.
+            let same = |leaf: &&Tensor| leaf.data_ptr() == tensor.data_ptr() && leaf.size() == tensor.size();
+            if tensor.is_leaf()
+                && let Some(at) = leaves.iter().position(|leaf| same(&leaf))
+            {
+                add(&mut sum.gradients, &names[at], gradient)?;
+                continue;
             }
+            let part = with_grad(|| inner(tensor, &gradient))?;
+            surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| with_grad(|| sum + part)));
         }
     }
-    let leaves = pick(parameters, names)?;
     let through = match &surrogate {
         Some(surrogate) => backward(surrogate, &leaves)?,
         None => leaves.iter().map(|_| None).collect(),
@@ -110,7 +112,10 @@ fn shared_leaves(ready: &Ready, folding: Option<&Folding>) -> (Vec<String>, Vec<
     all.filter(|(_, t)| t.requires_grad()).map(|(name, t)| (name, t.shallow_clone())).unzip()
 }
 
-fn by_autograd(shared: &Shared, block: Block, wanted: Wanted) -> Result<Gradient> {
+fn by_autograd(shared: &Shared, mut block: Block, wanted: Wanted) -> Result<Gradient> {
+    // Leaves of this block's own graph over the shared storage.
+    let leaf = |name: &str, t: &Tensor| t.detach().set_requires_grad(wanted.names.iter().any(|n| n == name));
+    block.parameters = block.parameters.iter().map(|(n, t)| (n.to_string(), leaf(n, t))).collect();
     let (mut names, mut leaves) = shared_leaves(&block.ready, None);
     names.extend(wanted.names.iter().cloned());
     leaves.extend(pick(&block.parameters, wanted.names)?);
@@ -125,6 +130,8 @@ fn by_autograd(shared: &Shared, block: Block, wanted: Wanted) -> Result<Gradient
 struct Stretch {
     folded: Folded,
     run: Unrolled,
+    /// What all heads said after each step, `[time, rows, output]`, or after the last alone.
+    said: Tensor,
 }
 
 fn by_adjoint(
@@ -134,76 +141,66 @@ fn by_adjoint(
     form: &RateForm,
     folding: &Folding,
 ) -> Result<Gradient> {
-    let Wanted { names, window, cost } = wanted;
+    let Wanted { window, cost, .. } = wanted;
     let initial = shared.initial_state(&block)?.get(&form.state)?.shallow_clone();
     let (stretches, trials) = forward(shared, &mut block, folding, &initial, form)?;
+    let final_only = trials.answer == Answer::FinalStep;
 
-    // The states become leaves; task, readout and loss stay ordinary tensor code, and the gradient of the leaves is what the
-    // adjoint starts from.
-    let final_only = trials.answer == Answer::FinalStep && cost.is_none();
-    let leaves: Vec<Tensor> = stretches
-        .iter()
-        .map(|s| {
-            let states = &s.run.states;
-            let time = states.size()[0] - 1;
-            let read = if final_only { states.select(0, time) } else { states.shallow_clone() };
-            read.detach().set_requires_grad(true)
-        })
-        .collect();
-    let rates = leaves
-        .iter()
-        .map(|leaf| {
-            let steps = if final_only { leaf.unsqueeze(0) } else { leaf.narrow(0, 1, leaf.size()[0] - 1) };
-            shared.dynamics.rates(&Tensors::from([(form.state.as_str(), steps)]))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let rates = if let [one] = &rates[..] { one.shallow_clone() } else { Tensor::f_cat(&rates, 0)? };
-    let outputs = answers(shared, &block.parameters, &trials, &rates)?;
-    let scores = shared.task.score(&trials, &outputs)?;
-    let mut inputs = leaves;
-    let states = inputs.len();
-    inputs.extend(pick(&block.parameters, names)?);
-    let mut found = backward(&wanted.total(shared, &scores, Some(&rates))?, &inputs)?;
-    let direct = found.split_off(states);
-    let mut gradients = own(names, direct);
+    // What heads say becomes a leaf; task and loss stay ordinary tensor code, and the gradient of the leaf is what the adjoint
+    // starts from. A cost of the rates starts from the states themselves.
+    let leaf = |t: &Tensor| t.detach().set_requires_grad(true);
+    let answers = if final_only { &stretches[stretches.len() - 1..] } else { &stretches[..] };
+    let mut leaves: Vec<Tensor> = answers.iter().map(|s| leaf(&s.said)).collect();
+    let said = if let [one] = &leaves[..] { one.shallow_clone() } else { Tensor::f_cat(&leaves, 0)? };
+    let said = if final_only { said.f_squeeze_dim(0)? } else { said };
+    let scores = shared.task.score(&trials, &block.ready.split(&said, &shared.heads(&trials))?)?;
+    let answers = leaves.len();
+    let rates = match cost {
+        None => None,
+        Some(_) => {
+            leaves.extend(stretches.iter().map(|s| leaf(&s.run.states)));
+            let of_states = |states: &Tensor| {
+                let steps = states.f_narrow(0, 1, states.size()[0] - 1)?;
+                shared.dynamics.rates(&Tensors::from([(form.state.as_str(), steps)]))
+            };
+            Some(Tensor::f_cat(&leaves[answers..].iter().map(of_states).collect::<Result<Vec<_>>>()?, 0)?)
+        }
+    };
+    let mut found = backward(&wanted.total(shared, &scores, rates.as_ref())?, &leaves)?;
+    let mut every = found.split_off(answers);
+    let mut said = found;
 
     // What the adjoint says of inputs and initial state goes through projection and input folding by autograd.
+    let mut gradients = Tensors::new();
     let mut surrogate: Option<Tensor> = None;
     let mut carried: Option<Tensor> = None;
-    for (stretch, upstream) in stretches.iter().zip(found).rev() {
-        let units = stretch.run.states.size();
-        let zeros = || Tensor::zeros(&units[1..], (stretch.run.states.kind(), stretch.run.states.device()));
-        let upstream = match (final_only, upstream) {
-            // Only the last stretch answers; the others pass on what comes from it.
-            (true, g) => Upstream::Final(carried.take().or(g).unwrap_or_else(zeros)),
-            (false, Some(g)) => {
-                if let Some(later) = carried.take() {
-                    drop(g.select(0, g.size()[0] - 1).f_add_(&later)?);
-                }
-                Upstream::Every(g)
-            }
-            (false, None) => Upstream::Final(carried.take().unwrap_or_else(zeros)),
-        };
+    for stretch in stretches.into_iter().rev() {
+        let upstream = Upstream { last: carried.take(), every: every.pop().flatten(), said: said.pop().flatten() };
         let adjoint = stretch.folded.backward(&stretch.run, &upstream, window)?;
-        let part = inner(stretch.folded.input(), &adjoint.input)?;
-        surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| sum + part));
+        if let (Some(added), Some(gradient)) = (stretch.folded.added(), &adjoint.added) {
+            let part = inner(added, gradient)?;
+            surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| sum + part));
+        }
         for (name, gradient) in adjoint.folded.iter() {
-            add(&mut gradients, &format!("{FOLDED}{name}"), gradient)?;
+            add(&mut gradients, &format!("{FOLDED}{name}"), gradient.shallow_clone())?;
         }
         carried = Some(adjoint.initial);
+        stretch.run.recycle();
     }
-    let mut surrogate = surrogate.ok_or_else(|| Error::Failed("trials without steps".into()))?;
     if let (true, Some(g)) = (initial.requires_grad(), &carried) {
-        surrogate += inner(&initial, g)?;
+        let part = inner(&initial, g)?;
+        surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| sum + part));
     }
-    let (names, leaves) = shared_leaves(&block.ready, Some(folding));
-    for (name, gradient) in own(&names, backward(&surrogate, &leaves)?).iter() {
-        add(&mut gradients, name, gradient)?;
+    if let Some(surrogate) = surrogate {
+        let (names, leaves) = shared_leaves(&block.ready, Some(folding));
+        for (name, gradient) in own(&names, backward(&surrogate, &leaves)?).iter() {
+            add(&mut gradients, name, gradient.shallow_clone())?;
+        }
     }
     Ok(finish(&scores, gradients))
 }
 
-/// All segments forward, outside autograd but for projection and input folding.
+/// All segments forward, outside autograd but for what is added to the input.
 fn forward(
     shared: &Shared,
     block: &mut Block,
@@ -214,19 +211,26 @@ fn forward(
     let trials = std::mem::take(&mut block.trials);
     let mut state = initial.detach();
     let mut stretches = Vec::new();
+    let ready = &block.ready;
+    let last_only = trials.answer == Answer::FinalStep && trials.rest.is_none();
     let trials = walk(shared, trials, |next| {
-        let projected = shared.drive(&block.ready.prepared, next.inputs, block.first, next.index)?;
-        let folded = Folded::new(folding, &projected)?;
+        let folded = shared.fold(form, folding, &ready.prepared, next.inputs, (block.first, next.index))?;
         let run = folded.forward(&state)?;
         let time = next.inputs.size()[0];
         state = run.states.select(0, time);
-        let steps = run.states.narrow(0, 1, time);
-        stretches.push(Stretch { folded, run });
-        no_grad(|| {
-            let rates = shared.dynamics.rates(&Tensors::from([(form.state.as_str(), steps)]))?;
-            network::read(&block.parameters, shared.readout, next.heads, &rates)
-        })
+        let said = folded.read(&run, if last_only { time - 1 } else { 0 })?;
+        let answers = ready.split(&said, next.heads)?;
+        stretches.push(Stretch { folded, run, said });
+        Ok(answers)
     })?;
+    if trials.answer == Answer::FinalStep
+        && let Some(last) = stretches.last_mut()
+    {
+        last.said = last.said.f_narrow(0, last.said.size()[0] - 1, 1)?;
+    }
+    if stretches.is_empty() {
+        return Err(Error::Failed("trials without steps".into()));
+    }
     Ok((stretches, trials))
 }
 
@@ -235,11 +239,11 @@ fn inner(x: &Tensor, g: &Tensor) -> Result<Tensor> {
     Ok(x.f_reshape([-1])?.f_dot(&g.f_reshape([-1])?)?)
 }
 
-/// Add to a named gradient, or begin it.
-fn add(gradients: &mut Tensors, name: &str, gradient: &Tensor) -> Result<()> {
+/// Add to a named gradient, or begin it with this one, which nobody else may change.
+fn add(gradients: &mut Tensors, name: &str, gradient: Tensor) -> Result<()> {
     match gradients.find(name) {
-        Some(sum) => drop(sum.shallow_clone().f_add_(gradient)?),
-        None => gradients.insert(name, gradient.copy()),
+        Some(sum) => drop(sum.shallow_clone().f_add_(&gradient)?),
+        None => gradients.insert(name, gradient),
     }
     Ok(())
 }

@@ -11,11 +11,11 @@ pub use gradient::Gradient;
 pub use play::{Moment, Played, StepHook};
 
 use crate::cell::{Dynamics, Form, Setting};
-use crate::network::{Network, Readout};
-use crate::recurrence::{Folding, RateForm};
+use crate::network::{self, Network, Readout};
+use crate::recurrence::{Folded, Folding, RateForm};
 use crate::task::Trials;
 use crate::workers::Workers;
-use crate::{Lesson, Result, Stream, Task, Tensors};
+use crate::{Error, Lesson, Result, Stream, Task, Tensors};
 use std::ops::Range;
 use tch::{Device, Tensor, no_grad, with_grad};
 
@@ -61,17 +61,23 @@ struct Ready {
     prepared: Tensors,
     /// Where the fast path may be taken.
     folding: Option<Folding>,
+    /// The heads that the folding reads, in their order.
+    heads: Vec<usize>,
 }
 
 impl Ready {
-    /// Prepare a network's parameters; with `backward` for gradients, too.
-    fn new(shared: &Shared, parameters: &Tensors, backward: bool) -> Result<Self> {
+    /// Prepare a network's parameters for trials; with `backward` for gradients, too.
+    fn new(shared: &Shared, parameters: &Tensors, trials: &Trials, backward: bool) -> Result<Self> {
         let prepared = shared.dynamics.prepare(parameters, shared.setting)?;
-        let mut folding = shared.rate_form().map(|form| Folding::new(&form, &prepared)).transpose()?;
-        if let Some(folding) = &mut folding {
+        // Later segments of a closed loop may ask other heads than the first.
+        let heads = if trials.rest.is_some() { shared.readout.heads.clone() } else { shared.heads(trials) };
+        let mut folding = None;
+        if let Some(form) = shared.rate_form() {
+            let read = network::stack_heads(parameters, shared.readout, &heads)?;
+            let folding = folding.insert(Folding::new(&form, &prepared, read)?);
             no_grad(|| folding.pack(backward))?;
         }
-        Ok(Self { prepared, folding })
+        Ok(Self { prepared, folding, heads })
     }
 
     /// Handles without history for a block of rows, leaves of the block's own graph where there was a history.
@@ -79,7 +85,20 @@ impl Ready {
         Self {
             prepared: self.prepared.map(|t| t.detach().set_requires_grad(t.requires_grad())),
             folding: self.folding.as_ref().map(Folding::leaves),
+            heads: self.heads.clone(),
         }
+    }
+
+    /// What each of `heads` says, from what all of them together do, `[.., output]`.
+    fn split(&self, said: &Tensor, heads: &[usize]) -> Result<Vec<Tensor>> {
+        let width = said.size().last().map_or(0, |all| all / self.heads.len().max(1) as i64);
+        let one = |head: &usize| {
+            let place = self.heads.iter().position(|known| known == head).ok_or_else(|| {
+                Error::Failed(format!("the trials ask head {head} later on; at first they ask {:?}", self.heads))
+            })?;
+            Ok(said.f_narrow(-1, place as i64 * width, width)?)
+        };
+        heads.iter().map(one).collect()
     }
 }
 
@@ -131,7 +150,7 @@ impl Rollout<'_> {
     ) -> Result<Played> {
         let setting = self.setting_of(trials);
         let shared = self.shared(network, trials, &setting);
-        let ready = no_grad(|| Ready::new(&shared, &network.parameters, false))?;
+        let ready = no_grad(|| Ready::new(&shared, &network.parameters, trials, false))?;
         let blocks = self.blocks(network, &ready, trials, initial);
         let played = self.workers.map(blocks, |block| no_grad(|| play::play(&shared, block, record)));
         Played::join(played.into_iter().collect::<Result<Vec<_>>>()?)
@@ -155,7 +174,7 @@ impl Rollout<'_> {
             let block = Block {
                 first: 0,
                 parameters: network.parameters.shallow_clone(),
-                ready: Ready { prepared, folding: None },
+                ready: Ready { prepared, folding: None, heads: Vec::new() },
                 trials: trials.rows(0..trials.batch()),
                 initial: initial.map(Tensors::shallow_clone),
             };
@@ -198,7 +217,7 @@ impl Rollout<'_> {
         let shared = self.shared(network, trials, &setting);
         let leaf = |name: &str, t: &Tensor| t.detach().set_requires_grad(names.iter().any(|n| n == name));
         let parameters: Tensors = network.parameters.iter().map(|(n, t)| (n.to_string(), leaf(n, t))).collect();
-        let ready = with_grad(|| Ready::new(&shared, &parameters, true))?;
+        let ready = with_grad(|| Ready::new(&shared, &parameters, trials, true))?;
         let blocks = self.blocks(network, &ready, trials, None);
         let wanted = gradient::Wanted { names: &names, window, cost };
         let parts = self.workers.map(blocks, |block| gradient::gradient(&shared, block, wanted));
@@ -263,11 +282,32 @@ impl Shared<'_> {
     /// Projected input plus noise of one segment.
     fn drive(&self, prepared: &Tensors, inputs: &Tensor, first: usize, segment: usize) -> Result<Tensor> {
         let projected = self.dynamics.project(prepared, inputs)?;
-        let (time, rows, _) = inputs.size3()?;
-        let mut stream = self.stream.child("noise").at(first as u64).at(segment as u64);
-        match self.dynamics.noise(prepared, time as usize, rows as usize, &mut stream)? {
+        match self.noise(prepared, inputs, first, segment)? {
             Some(noise) => Ok(projected.f_add(&noise)?),
             None => Ok(projected),
+        }
+    }
+
+    /// The noise of one segment, if there is any.
+    fn noise(&self, prepared: &Tensors, inputs: &Tensor, first: usize, segment: usize) -> Result<Option<Tensor>> {
+        let (time, rows, _) = inputs.size3()?;
+        let mut stream = self.stream.child("noise").at(first as u64).at(segment as u64);
+        self.dynamics.noise(prepared, time as usize, rows as usize, &mut stream)
+    }
+
+    /// One segment for the fast path.
+    fn fold(
+        &self,
+        form: &RateForm,
+        folding: &Folding,
+        prepared: &Tensors,
+        inputs: &Tensor,
+        place: (usize, usize),
+    ) -> Result<Folded> {
+        if form.linear_input {
+            Folded::new(folding, Some(inputs), self.noise(prepared, inputs, place.0, place.1)?.as_ref())
+        } else {
+            Folded::new(folding, None, Some(&self.drive(prepared, inputs, place.0, place.1)?))
         }
     }
 
@@ -287,10 +327,9 @@ impl Shared<'_> {
             let (_, rows, channels) = block.trials.inputs.size3()?;
             let options = (block.trials.inputs.kind(), block.trials.inputs.device());
             let silence = Tensor::f_zeros([self.settle as i64, rows, channels], options)?;
-            // The settling noise is a segment of its own, told apart from those of the trial.
-            let projected = self.drive(prepared, &silence, block.first, usize::MAX)?;
-            let steps = play::Steps { shared: self, prepared, periods: &[], first_step: 0 };
-            Ok(steps.run(state, &projected, Record::Outputs)?.0)
+            let next = play::Next { inputs: &silence, periods: &[], index: play::SETTLING, first_step: 0, heads: &[] };
+            let shared = Shared { graph: false, ..*self };
+            Ok(play::advance(&shared, block, state, &next, Record::Outputs)?.0)
         })
     }
 }

@@ -3,7 +3,6 @@
 use super::{Block, Record, Shared};
 use crate::cell::Clock;
 use crate::network;
-use crate::recurrence::Folded;
 use crate::task::{Answer, Period, Segment, Target, Trials};
 use crate::{Error, Result, Tensors};
 use tch::Tensor;
@@ -131,28 +130,33 @@ fn feedback(shared: &Shared, head: usize, parameters: &Tensors, state: &Tensors)
 }
 
 /// Play one segment: the last state, and the rates `[time, batch, unit]` (of the last step alone if only that is needed).
-fn advance(
+pub(super) fn advance(
     shared: &Shared,
     block: &Block,
     state: Tensors,
-    projected: &Tensor,
+    next: &Next,
     record: Record,
-    place: (&[Period], usize),
 ) -> Result<(Tensors, Tensor)> {
-    let (periods, first_step) = place;
+    let (prepared, place) = (&block.ready.prepared, (block.first, next.index));
     let form = shared.rate_form().filter(|_| !shared.graph);
     if let (Some(form), Some(folding)) = (form, &block.ready.folding) {
-        let run = Folded::new(folding, projected)?.forward(state.get(&form.state)?)?;
-        let time = projected.size()[0];
-        let last = Tensors::from([(form.state.as_str(), run.states.select(0, time))]);
-        let from = if record == Record::Rates { 1 } else { time };
-        let kept = run.states.narrow(0, from, time + 1 - from);
-        return Ok((last, shared.dynamics.rates(&Tensors::from([(form.state.as_str(), kept)]))?));
+        let folded = shared.fold(&form, folding, prepared, next.inputs, place)?;
+        let named = |state: Tensor| Tensors::from([(form.state.as_str(), state)]);
+        let initial = state.get(&form.state)?;
+        if record == Record::Rates {
+            let run = folded.forward(initial)?;
+            let last = run.states.select(0, run.states.size()[0] - 1);
+            return Ok((named(last), folded.rates(&run, 0)?));
+        }
+        let last = named(folded.last(initial)?);
+        let rates = shared.dynamics.rates(&last)?.unsqueeze(0);
+        return Ok((last, rates));
     }
-    let steps = Steps { shared, prepared: &block.ready.prepared, periods, first_step };
-    let (state, rates) = match shared.readout.feedback {
-        Some(head) => steps.run_with_feedback(head, &block.parameters, state, projected)?,
-        None => steps.run(state, projected, record)?,
+    let projected = shared.drive(prepared, next.inputs, block.first, next.index)?;
+    let steps = Steps { shared, prepared, periods: next.periods, first_step: next.first_step };
+    let (state, rates) = match shared.readout.feedback.filter(|_| next.index != SETTLING) {
+        Some(head) => steps.run_with_feedback(head, &block.parameters, state, &projected)?,
+        None => steps.run(state, &projected, record)?,
     };
     let rates = match record {
         Record::Rates => Tensor::f_stack(&rates, 0)?,
@@ -245,6 +249,9 @@ pub(super) fn answers(shared: &Shared, parameters: &Tensors, trials: &Trials, ra
     network::read(parameters, shared.readout, &shared.heads(trials), &rates)
 }
 
+/// The number of the segment in which a network settles before a trial: its noise is told apart from those of the trial.
+pub(super) const SETTLING: usize = usize::MAX;
+
 /// A segment that is about to be played.
 pub(super) struct Next<'a> {
     /// `[time, batch, input]`
@@ -296,9 +303,8 @@ pub(super) fn play(shared: &Shared, mut block: Block, record: Record) -> Result<
     let kept = if every { Record::Rates } else { Record::Outputs };
     let mut all = Vec::new();
     let trials = walk(shared, trials, |next| {
-        let projected = shared.drive(&block.ready.prepared, next.inputs, block.first, next.index)?;
         let before = std::mem::take(&mut state);
-        let (after, rates) = advance(shared, &block, before, &projected, kept, (next.periods, next.first_step))?;
+        let (after, rates) = advance(shared, &block, before, &next, kept)?;
         state = after;
         let said = network::read(&block.parameters, shared.readout, next.heads, &rates.detach())?;
         all.push(rates);

@@ -1,10 +1,8 @@
 //! Non-linearities and their slopes, a vector at a time.
 
+use super::super::activation::LEAK;
 use super::simd::{Real, Simd};
 use crate::recurrence::Activation;
-
-/// Slope of the leaky rectifier below zero.
-const LEAK: f64 = 0.01;
 
 #[inline(always)]
 unsafe fn constant<S: Simd>(x: f64) -> S::Vector {
@@ -17,15 +15,15 @@ pub(super) unsafe fn activate<S: Simd>(f: Activation, z: S::Vector) -> S::Vector
     unsafe {
         let zero = constant::<S>(0.0);
         match f {
-            Activation::Tanh => tanh::<S>(z),
+            Activation::Tanh => S::tanh(z),
             Activation::Relu => S::max(zero, z),
             Activation::LeakyRelu => S::where_positive(z, z, S::mul(z, constant::<S>(LEAK))),
             Activation::Sigmoid => {
                 let one = constant::<S>(1.0);
-                S::div(one, S::add(one, S::exp(S::sub(zero, z))))
+                S::reciprocal(S::add(one, S::exp(S::sub(zero, z))))
             }
             Activation::Softplus => S::add(S::max(zero, z), ln_1p_exp::<S>(S::sub(zero, S::abs(z)))),
-            Activation::Retanh => S::max(zero, tanh::<S>(z)),
+            Activation::Retanh => S::max(zero, S::tanh(z)),
             Activation::PowerLaw => {
                 let above = S::max(zero, z);
                 S::mul(above, above)
@@ -51,18 +49,6 @@ pub(super) unsafe fn slope<S: Simd>(f: Activation, a: S::Vector) -> S::Vector {
             Activation::PowerLaw => S::mul(S::sqrt(a), constant::<S>(2.0)),
             Activation::Identity => one,
         }
-    }
-}
-
-/// `tanh |z| = e / (e + 2)` with `e = exp(2 |z|) - 1`, which loses no digits near 0, and the sign of `z`.
-#[inline(always)]
-unsafe fn tanh<S: Simd>(z: S::Vector) -> S::Vector {
-    unsafe {
-        // From 20 on the result is 1 in either precision; in `min` a NaN passes.
-        let magnitude = S::min(constant::<S>(40.0), S::mul(S::abs(z), constant::<S>(2.0)));
-        let e = S::exp_m1(magnitude);
-        let t = S::div(e, S::add(e, constant::<S>(2.0)));
-        S::where_positive(z, t, S::sub(constant::<S>(0.0), t))
     }
 }
 

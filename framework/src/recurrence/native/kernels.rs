@@ -1,40 +1,61 @@
 //! All steps of a block of rows, forward and backward, for any set of instructions.
 
 use super::functions::{activate, slope};
-use super::product::{PANEL_VECTORS, panel_product};
+use super::product::{Factor, Outer, PANEL_VECTORS, TERMS, Terms, panel_product};
 use super::simd::{Real, Simd};
 use super::{Kernels, Placement, Step};
 
-/// What a forward pass reads and writes; all `[step, row, unit]` without gaps.
+/// What a forward pass reads and writes; all `[step, row, number]` without gaps.
 pub(in crate::recurrence) struct Forward<'a, R> {
     /// Rows.
     pub rows: usize,
-    /// What is added in each step.
-    pub input: &'a [R],
-    /// States, one step more than `input`; the first is given.
+    /// Steps.
+    pub steps: usize,
+    /// What the weights beside the recurrent ones are multiplied with, where the step has any.
+    pub side: Option<&'a [R]>,
+    /// What is added in each step beside that.
+    pub input: Option<&'a [R]>,
+    /// Whether every state is kept.
+    pub keeps: bool,
+    /// States, of which the first is given: one step more than there are, or two in turn, of which the last is at `steps % 2`.
     pub states: &'a mut [R],
-    /// Where `f(z)` of each step goes; empty with `Whole`, whose states it is.
+    /// `f(z)` of each step with `Drive`, of each state with `Current`, where all states are kept; else with `Current` room for one.
     pub activated: &'a mut [R],
 }
 
-/// What a backward pass reads and writes; all `[step, row, unit]` without gaps.
+/// What a backward pass reads and writes; all `[step, row, number]` without gaps.
 pub(in crate::recurrence) struct Backward<'a, R> {
     /// Rows.
     pub rows: usize,
+    /// Steps.
+    pub steps: usize,
     /// States of the forward pass.
     pub states: &'a [R],
-    /// `f(z)` of each step; with `Whole` the states from the second on.
+    /// `f(z)` of each step (of each state with `Current`); with `Whole` the states from the second on.
     pub activated: &'a [R],
-    /// Gradient with respect to every state, one step more than `deltas`, where the loss depends on all; of the last is read nothing.
+    /// Gradient with respect to every state, one step more than there are; of the last is read nothing.
     pub direct: Option<&'a [R]>,
+    /// Gradient with respect to what was read from each state but the first, through the weights beside the recurrent ones; of the
+    /// last is read nothing.
+    pub side: Option<&'a [R]>,
     /// `[row, unit]`: gradient with respect to the last state, and afterwards the first.
     pub lambda: &'a mut [R],
-    /// Where gradients with respect to the added input go.
-    pub deltas: &'a mut [R],
+    /// Where gradients with respect to the added input go, if they are wanted.
+    pub deltas: Option<&'a mut [R]>,
+    /// Gradients of the weights, if they are wanted.
+    pub weights: Option<Gradients<'a, R>>,
     /// Gradients of leaks, where they are learned.
     pub leak: Option<LeakSums<'a, R>>,
     /// Steps whose number is a multiple of it pass nothing on.
     pub window: Option<usize>,
+}
+
+/// What gradients of the weights are summed in.
+pub(in crate::recurrence) struct Gradients<'a, R> {
+    /// What the forward pass multiplied the weights beside the recurrent ones with.
+    pub inputs: Option<&'a [R]>,
+    /// The sums.
+    pub sums: &'a mut Outer<R>,
 }
 
 /// Sums over steps and rows of `lambda f(z)`, and of `lambda` times the state, from [`Step::sums`].
@@ -50,11 +71,18 @@ macro_rules! require_lengths {
 impl<R: Kernels> Forward<'_, R> {
     pub(super) fn check(&self, step: &Step<R>) {
         let size = self.rows * step.units;
-        let stored = if step.placement == Placement::Whole { 0 } else { self.input.len() };
+        let all = self.steps * size;
+        let keeps = self.keeps;
+        let activated = match step.placement {
+            Placement::Whole => 0,
+            Placement::Drive => usize::from(keeps) * all,
+            Placement::Current => usize::from(keeps) * all + size,
+        };
         require_lengths!(
-            self.input.len() % size.max(1) => 0,
-            self.states.len() => self.input.len() + size,
-            self.activated.len() => stored,
+            self.input.map_or(all, <[R]>::len) => all,
+            self.side.map_or(0, <[R]>::len) => self.steps * self.rows * step.beside(),
+            self.states.len() => if keeps { all + size } else { 2 * size },
+            self.activated.len() => activated,
         );
     }
 }
@@ -62,13 +90,17 @@ impl<R: Kernels> Forward<'_, R> {
 impl<R: Kernels> Backward<'_, R> {
     pub(super) fn check(&self, step: &Step<R>) {
         let size = self.rows * step.units;
+        let all = self.steps * size;
+        let activated = if step.placement == Placement::Current { all + size } else { all };
+        let sums = |(a, b): &LeakSums<R>| a.len().abs_diff(step.leak.len()) + b.len().abs_diff(step.leak.len());
         require_lengths!(
-            self.deltas.len() % size.max(1) => 0,
-            self.states.len() => self.deltas.len() + size,
-            self.activated.len() => self.deltas.len(),
-            self.direct.map_or(self.states.len(), <[R]>::len) => self.states.len(),
+            self.states.len() => all + size,
+            self.activated.len() => activated,
+            self.direct.map_or(all + size, <[R]>::len) => all + size,
+            self.side.map_or(0, <[R]>::len) => self.side.map_or(0, |_| self.steps * self.rows * step.beside()),
             self.lambda.len() => size,
-            self.leak.as_ref().map_or(0, |(a, b)| a.len().abs_diff(step.leak.len()) + b.len().abs_diff(step.leak.len())) => 0,
+            self.deltas.as_ref().map_or(all, |deltas| deltas.len()) => all,
+            self.leak.as_ref().map_or(0, sums) => 0,
         );
     }
 }
@@ -99,26 +131,39 @@ where
     if size == 0 {
         return;
     }
+    let keeps = job.keeps;
     let mut scratch = vec![S::Real::ZERO; rows * PANEL_VECTORS * S::LANES];
-    for (t, input) in job.input.chunks_exact(size).enumerate() {
-        let (before, after) = job.states.split_at_mut((t + 1) * size);
-        let (state, next) = (&before[t * size..], &mut after[..size]);
-        let stored =
-            if step.placement == Placement::Whole { &mut [][..] } else { &mut job.activated[t * size..][..size] };
+    for t in 0..job.steps {
+        let input = job.input.map(|all| &all[t * size..][..size]);
+        let (state, next) = if keeps {
+            let (before, after) = job.states.split_at_mut((t + 1) * size);
+            (&before[t * size..], &mut after[..size])
+        } else {
+            let (even, odd) = job.states.split_at_mut(size);
+            if t % 2 == 0 { (&*even, odd) } else { (&*odd, even) }
+        };
         let (source, out) = match step.placement {
             Placement::Whole => (state, std::ptr::null_mut()),
-            Placement::Drive => (state, stored.as_mut_ptr()),
+            Placement::Drive if keeps => (state, job.activated[t * size..][..size].as_mut_ptr()),
+            Placement::Drive => (state, std::ptr::null_mut()),
             Placement::Current => {
+                let stored = &mut job.activated[if keeps { t * size } else { 0 }..][..size];
                 unsafe { activate_all::<S>(step, state, stored) };
                 (&*stored, std::ptr::null_mut())
             }
         };
+        let side = step.side(job.side, t, rows);
         for panel in 0..step.weight.panels() {
+            let main = Factor { rows: source, weight: &step.weight };
             unsafe {
-                panel_product::<S>(source, rows, &step.weight, panel, &mut scratch);
+                panel_product::<S>(rows, main, side, &step.start, panel, &mut scratch);
                 finish_forward::<S>(step, panel, rows, &scratch, (input, state), (next, out));
             }
         }
+    }
+    if keeps && step.placement == Placement::Current {
+        let last = job.steps * size;
+        unsafe { activate_all::<S>(step, &job.states[last..], &mut job.activated[last..]) };
     }
 }
 
@@ -140,7 +185,7 @@ unsafe fn finish_forward<S: Simd>(
     panel: usize,
     rows: usize,
     product: &[S::Real],
-    (input, state): (&[S::Real], &[S::Real]),
+    (input, state): (Option<&[S::Real]>, &[S::Real]),
     (next, activated): (&mut [S::Real], *mut S::Real),
 ) {
     let (first, columns, width) = step.weight.columns(panel);
@@ -149,13 +194,17 @@ unsafe fn finish_forward<S: Simd>(
         let least = S::splat(S::Real::VANISHED);
         each_vector!(rows, first, columns, S::LANES, |row, column, count| {
             let at = row * units + column;
-            let sum = S::load(product.as_ptr().add(row * width + column - first));
-            let z = S::add(sum, S::load_part(input.as_ptr().add(at), count));
+            let mut z = S::load(product.as_ptr().add(row * width + column - first));
+            if let Some(input) = input {
+                z = S::add(z, S::load_part(input.as_ptr().add(at), count));
+            }
             let reached = match step.placement {
                 Placement::Whole => activate::<S>(f, z),
                 Placement::Drive => {
                     let a = activate::<S>(f, z);
-                    S::store_part(activated.add(at), a, count);
+                    if !activated.is_null() {
+                        S::store_part(activated.add(at), a, count);
+                    }
                     let r = S::load_part(state.as_ptr().add(at), count);
                     S::fma(S::load(step.leak.as_ptr().add(column)), S::sub(a, r), r)
                 }
@@ -182,25 +231,63 @@ where
         return;
     }
     let mut scratch = vec![S::Real::ZERO; rows * PANEL_VECTORS * S::LANES];
-    for t in (0..job.deltas.len() / size).rev() {
+    // As many steps as fill the terms of an outer product; without a place for all, theirs are kept only until they are summed.
+    let chunk = (TERMS / rows).clamp(1, job.steps.max(1));
+    let mut recent = if job.deltas.is_some() { Vec::new() } else { vec![S::Real::ZERO; chunk * size] };
+    for t in (0..job.steps).rev() {
         let direct = job.direct.map(|all| &all[t * size..][..size]);
         let activated = &job.activated[t * size..][..size];
         let state = &job.states[t * size..][..size];
-        let deltas = &mut job.deltas[t * size..][..size];
+        let deltas = match &mut job.deltas {
+            Some(all) => &mut all[t * size..][..size],
+            None => &mut recent[t % chunk * size..][..size],
+        };
         unsafe { differentiate::<S>(step, rows, (activated, state), job.lambda, deltas, &mut job.leak) };
-        if t > 0 && job.window.is_some_and(|window| t % window == 0) {
-            match direct {
-                Some(direct) => job.lambda.copy_from_slice(direct),
-                None => job.lambda.fill(S::Real::ZERO),
-            }
-            continue;
-        }
+        // What was read from a state reaches it through the weights beside; nothing was read before the first step.
+        let side = if t > 0 { job.side.and_then(|all| step.side(Some(all), t - 1, rows)) } else { None };
+        let cut = t > 0 && job.window.is_some_and(|window| t % window == 0);
         for panel in 0..step.weight.panels() {
+            let main = (!cut).then_some(Factor { rows: &*deltas, weight: &step.weight });
             unsafe {
-                panel_product::<S>(deltas, rows, &step.weight, panel, &mut scratch);
-                finish_backward::<S>(step, panel, rows, &scratch, (activated, direct), job.lambda);
+                match (main, side) {
+                    (Some(main), side) => panel_product::<S>(rows, main, side, &step.start, panel, &mut scratch),
+                    (None, Some(side)) => panel_product::<S>(rows, side, None, &step.start, panel, &mut scratch),
+                    (None, None) => scratch.fill(S::Real::ZERO),
+                }
+                finish_backward::<S>(step, panel, rows, &scratch, (activated, cut), direct, job.lambda);
             }
         }
+        if let Some(gradients) = job.weights.as_mut().filter(|_| t % chunk == 0) {
+            let steps = chunk.min(job.steps - t);
+            let deltas = match &job.deltas {
+                Some(all) => &all[t * size..],
+                None => &recent[..],
+            };
+            let sources = if step.placement == Placement::Current { job.activated } else { job.states };
+            unsafe { sum::<S>(gradients, (t * rows, steps * rows), units, sources, deltas) };
+        }
+    }
+}
+
+/// Add the outer products of some terms to the gradients of the weights.
+#[inline(always)]
+unsafe fn sum<S: Simd>(
+    gradients: &mut Gradients<S::Real>,
+    (first, count): (usize, usize),
+    units: usize,
+    sources: &[S::Real],
+    deltas: &[S::Real],
+) {
+    for at in (0..count).step_by(TERMS) {
+        let count = TERMS.min(count - at);
+        let beside = gradients.sums.beside();
+        let terms = Terms {
+            count,
+            main: &sources[(first + at) * units..],
+            side: gradients.inputs.map(|all| &all[(first + at) * beside..]),
+            targets: &deltas[at * units..],
+        };
+        unsafe { gradients.sums.add::<S>(terms) };
     }
 }
 
@@ -237,14 +324,15 @@ unsafe fn differentiate<S: Simd>(
     }
 }
 
-/// The gradient that one panel of units passes on to the step before.
+/// The gradient that one panel of units passes on to the step before; where the chain is cut, only what comes from outside.
 #[inline(always)]
 unsafe fn finish_backward<S: Simd>(
     step: &Step<S::Real>,
     panel: usize,
     rows: usize,
     product: &[S::Real],
-    (activated, direct): (&[S::Real], Option<&[S::Real]>),
+    (activated, cut): (&[S::Real], bool),
+    direct: Option<&[S::Real]>,
     lambda: &mut [S::Real],
 ) {
     let (first, columns, width) = step.weight.columns(panel);
@@ -253,19 +341,15 @@ unsafe fn finish_backward<S: Simd>(
         let least = S::splat(S::Real::VANISHED);
         each_vector!(rows, first, columns, S::LANES, |row, column, count| {
             let at = row * units + column;
-            let sum = S::load(product.as_ptr().add(row * width + column - first));
-            let kept = || {
+            let mut passed = S::load(product.as_ptr().add(row * width + column - first));
+            if step.placement == Placement::Current {
+                let a = S::load_part(activated.as_ptr().add(at), count);
+                passed = S::mul(passed, slope::<S>(f, a));
+            }
+            if step.placement != Placement::Whole && !cut {
                 let l = S::load_part(lambda.as_ptr().add(at), count);
-                S::mul(l, S::load(step.keep.as_ptr().add(column)))
-            };
-            let mut passed = match step.placement {
-                Placement::Whole => sum,
-                Placement::Drive => S::add(kept(), sum),
-                Placement::Current => {
-                    let a = S::load_part(activated.as_ptr().add(at), count);
-                    S::fma(sum, slope::<S>(f, a), kept())
-                }
-            };
+                passed = S::fma(l, S::load(step.keep.as_ptr().add(column)), passed);
+            }
             if let Some(direct) = direct {
                 passed = S::add(passed, S::load_part(direct.as_ptr().add(at), count));
             }

@@ -1,6 +1,7 @@
 //! The numbers of tensors, for kernels to read and write.
 
 use crate::{Error, Result};
+use std::cell::RefCell;
 use tch::kind::Element;
 use tch::{Device, Tensor};
 
@@ -20,6 +21,23 @@ pub(in crate::recurrence) fn numbers<R: Element>(tensor: &Tensor) -> Result<&[R]
 /// A tensor that nobody else has a handle to yet, so that its numbers can be written.
 pub(in crate::recurrence) struct Fresh(Tensor);
 
+/// Most pieces of memory that a thread keeps for the next update.
+const SPARE: usize = 4;
+
+thread_local! {
+    /// Flat tensors whose memory is free again. Memory that is new to the process costs more than writing to it.
+    static SPARES: RefCell<Vec<Tensor>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keep the memory of tensors for the next [`Fresh::reused`] on this thread. Nobody may hold another handle to it.
+pub(in crate::recurrence) fn keep(memory: impl IntoIterator<Item = Tensor>) {
+    SPARES.with_borrow_mut(|spares| {
+        spares.extend(memory);
+        spares.sort_by_key(|spare| std::cmp::Reverse(spare.numel()));
+        spares.truncate(SPARE);
+    });
+}
+
 impl Fresh {
     /// A tensor on the CPU, whose numbers are whatever lay in memory.
     ///
@@ -29,14 +47,28 @@ impl Fresh {
         Ok(Self(Tensor::f_empty(shape, (R::KIND, Device::Cpu))?))
     }
 
-    /// A copy of another.
+    /// The same in memory that [`keep`] was given, if a piece is large enough; and a handle to all of that piece.
     ///
     /// # Errors
     /// When there is not enough memory.
-    pub fn copy(of: &Tensor) -> Result<Self> {
-        let mut new = Self(of.f_empty_like()?.f_contiguous()?);
-        new.0.f_copy_(of)?;
-        Ok(new)
+    pub fn reused<R: Element>(shape: &[i64]) -> Result<(Self, Tensor)> {
+        let count: i64 = shape.iter().product();
+        let found = SPARES.with_borrow_mut(|spares| {
+            let fits = |spare: &Tensor| spare.kind() == R::KIND && spare.numel() as i64 >= count;
+            // The smallest that is large enough stands last.
+            let place = spares.iter().rposition(fits)?;
+            Some(spares.remove(place))
+        });
+        let memory = match found {
+            Some(memory) => memory,
+            None => Tensor::f_empty([count], (R::KIND, Device::Cpu))?,
+        };
+        Ok((Self(memory.f_narrow(0, 0, count)?.f_view(shape)?), memory))
+    }
+
+    /// A tensor in memory of its own, to which the caller gives up the only handle.
+    pub fn own(tensor: Tensor) -> Self {
+        Self(tensor)
     }
 
     /// Its numbers.

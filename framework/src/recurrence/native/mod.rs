@@ -10,17 +10,19 @@
 mod functions;
 mod kernels;
 mod memory;
+pub(crate) mod normals;
 mod product;
 mod simd;
 #[cfg(test)]
 mod tests;
 
-pub(super) use kernels::{Backward, Forward};
-pub(super) use memory::{Fresh, numbers};
+pub(super) use kernels::{Backward, Forward, Gradients};
+pub(super) use memory::{Fresh, keep, numbers};
+pub(super) use product::Outer;
 pub(super) use simd::Real;
 
 use super::{Activation, Placement};
-use product::Packed;
+use product::{Factor, Packed};
 use simd::{Portable, Simd};
 use std::sync::OnceLock;
 
@@ -69,33 +71,48 @@ pub(super) struct Step<R> {
     placement: Placement,
     activation: Activation,
     weight: Packed<R>,
+    /// What is multiplied beside the state: the input's weights forward, the readout's backward.
+    side: Option<Packed<R>>,
+    /// What every sum starts from, the bias; room for whole vectors, as below.
+    start: Vec<R>,
     leak: Vec<R>,
     keep: Vec<R>,
     units: usize,
 }
 
-/// A square matrix in memory: entry `(row, column)` is at `row * strides.0 + column * strides.1`.
+/// A matrix in memory: entry `(row, column)` is at `row * strides.0 + column * strides.1`.
 #[derive(Clone, Copy)]
-pub(super) struct Square<'a, R> {
+pub(super) struct Matrix<'a, R> {
     /// The numbers.
     pub values: &'a [R],
-    /// Rows, and columns.
-    pub size: usize,
+    /// Rows and columns.
+    pub size: (usize, usize),
     /// Distances in memory of neighbouring rows and columns.
     pub strides: (usize, usize),
 }
 
+/// Numbers of units: one each, or one for all.
+#[derive(Clone, Copy)]
+pub(super) struct OfUnits<'a, R> {
+    /// Leaks.
+    pub leak: &'a [R],
+    /// Their complements.
+    pub keep: &'a [R],
+    /// What is added in every step; may be empty.
+    pub bias: &'a [R],
+}
+
 impl<R: Kernels> Step<R> {
-    /// `weight` is `[from, to]` of the direction: sources to targets forward, the transpose backward. `leak` and `keep` hold one
-    /// number per unit, or one for all.
+    /// `weight` is `[from, to]` of the direction: sources to targets forward, the transpose backward; `side` is `[from, to]` of what
+    /// is multiplied beside the state.
     pub fn new(
         level: Level,
         (placement, activation): (Placement, Activation),
-        weight: Square<R>,
-        leak: &[R],
-        keep: &[R],
+        weight: Matrix<R>,
+        side: Option<Matrix<R>>,
+        of_units: OfUnits<R>,
     ) -> Self {
-        let units = weight.size;
+        let units = weight.size.1;
         let lanes = R::lanes(level);
         // Whole vectors are read at the end, too.
         let widen = |values: &[R]| {
@@ -105,13 +122,30 @@ impl<R: Kernels> Step<R> {
             };
             (0..units.next_multiple_of(lanes)).map(one).collect::<Vec<R>>()
         };
-        let packed = Packed::new(weight.values, (units, units), weight.strides, lanes);
-        Self { level, placement, activation, weight: packed, leak: widen(leak), keep: widen(keep), units }
+        let pack = |matrix: Matrix<R>| Packed::new(matrix.values, matrix.size, matrix.strides, lanes);
+        let (leak, keep, start) = (widen(of_units.leak), widen(of_units.keep), widen(of_units.bias));
+        Self { level, placement, activation, weight: pack(weight), side: side.map(pack), start, leak, keep, units }
     }
 
     /// Numbers of a sum over rows that [`Backward`] adds to, one per unit, with room for whole vectors.
     pub fn sums(&self) -> Vec<R> {
         vec![R::ZERO; self.leak.len()]
+    }
+
+    /// Sums of outer products for the gradients of the weights, with `inputs` sources beside the units.
+    pub fn outer(&self, inputs: usize) -> Outer<R> {
+        Outer::new((self.units, inputs, self.units), R::lanes(self.level), R::tile(self.level))
+    }
+
+    /// Numbers in a row of what is multiplied beside the state.
+    fn beside(&self) -> usize {
+        self.side.as_ref().map_or(0, Packed::sources)
+    }
+
+    /// What is multiplied beside the state in step `t`.
+    fn side<'a>(&'a self, all: Option<&'a [R]>, t: usize, rows: usize) -> Option<Factor<'a, R>> {
+        let (weight, size) = (self.side.as_ref()?, rows * self.beside());
+        Some(Factor { rows: &all?[t * size..][..size], weight })
     }
 }
 
@@ -119,6 +153,8 @@ impl<R: Kernels> Step<R> {
 pub(super) trait Kernels: Real {
     /// Numbers in a vector.
     fn lanes(level: Level) -> usize;
+    /// Rows of a tile.
+    fn tile(level: Level) -> usize;
     /// All steps forward.
     fn forward(step: &Step<Self>, job: Forward<Self>);
     /// All steps backward.
@@ -135,6 +171,16 @@ macro_rules! kernels {
                     #[cfg(target_arch = "x86_64")]
                     Level::Avx2 => simd::Avx2::<$real>::LANES,
                     Level::Portable => Portable::<$real>::LANES,
+                }
+            }
+
+            fn tile(level: Level) -> usize {
+                match level {
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx512 => simd::Avx512::<$real>::TILE_ROWS,
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx2 => simd::Avx2::<$real>::TILE_ROWS,
+                    Level::Portable => Portable::<$real>::TILE_ROWS,
                 }
             }
 

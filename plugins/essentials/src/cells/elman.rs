@@ -110,7 +110,12 @@ impl Dynamics for Simple {
     }
 
     fn form(&self, _: &Setting) -> Form {
-        Form::Rate(RateForm { placement: Placement::Whole, activation: self.activation, state: ACTIVITY.into() })
+        Form::Rate(RateForm {
+            placement: Placement::Whole,
+            activation: self.activation,
+            state: ACTIVITY.into(),
+            linear_input: true,
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use synfire::tch::Tensor;
 use synfire::{BuildContext, Error, Result, Stream, Tensors};
 
 /// Name of the input weights `[projected, input]`, among parameters and prepared tensors.
-pub(super) const INPUT_WEIGHT: &str = "input.weight";
+pub(super) const INPUT_WEIGHT: &str = synfire::recurrence::INPUT;
 /// Name of the input biases `[projected]`, among parameters.
 pub(super) const INPUT_BIAS: &str = "input.bias";
 /// Name of the recurrent weights, among parameters.
@@ -13,7 +13,7 @@ pub(super) const RECURRENT_WEIGHT: &str = "recurrent.weight";
 /// Name of the recurrent biases, among parameters.
 pub(super) const RECURRENT_BIAS: &str = "recurrent.bias";
 /// Name of the sum of all biases that act outside the recurrent product `[projected]`, among prepared tensors.
-pub(super) const BIAS: &str = "bias";
+pub(super) const BIAS: &str = synfire::recurrence::BIAS;
 
 /// `[time, batch, input]` to `[time, batch, projected]` with the prepared input weights and, if there is one, the bias.
 ///

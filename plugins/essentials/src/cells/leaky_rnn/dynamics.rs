@@ -104,6 +104,7 @@ impl Dynamics for Leaky {
             placement: self.cell.placement,
             activation: self.cell.activation,
             state: ACTIVITY.into(),
+            linear_input: true,
         })
     }
 }
