@@ -84,6 +84,8 @@ pub struct Clock<'a> {
     pub step: usize,
     /// Steps since the present period of the trial began; 0 in its first step.
     pub since_border: usize,
+    /// Name of the present period; empty before the first.
+    pub period: &'a str,
     /// The conditions.
     pub setting: &'a Setting,
 }

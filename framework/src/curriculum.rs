@@ -1,5 +1,6 @@
 //! Curricula: what is trained next, as a function of what happened so far.
 
+use crate::cell::Mode;
 use crate::property::Properties;
 use crate::{Problems, Registry, Result, Stream, TaskSpec};
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,12 @@ pub struct Lesson {
     pub drop_heads: Vec<usize>,
     /// Duration of a step, if it differs from the task's own.
     pub dt_ms: Option<f64>,
+    /// Whether the trials are for training or for a test, for tasks that draw them otherwise; set by whoever draws trials.
+    #[serde(skip)]
+    pub mode: Mode,
+    /// Updates done before, for task sets that take turns; set by the trainer.
+    #[serde(skip)]
+    pub update: u64,
 }
 
 impl Lesson {

@@ -41,6 +41,7 @@ impl Evaluator<'_> {
     /// # Errors
     /// When the lesson asks for heads that the network lacks, or a part fails.
     pub fn run(&self, network: &Network, lesson: &Lesson, trials: usize, stream: &Stream) -> Result<Results> {
+        let lesson = &Lesson { mode: self.mode, ..lesson.clone() };
         let mut results: Option<Results> = None;
         let mut done = 0;
         for index in 0.. {

@@ -21,7 +21,7 @@ pub struct Network {
 }
 
 /// The heads of a network; saved with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Readout {
     /// Numbers of the heads, ascending.
@@ -32,12 +32,52 @@ pub struct Readout {
     pub bias: bool,
     /// The head whose output at the last step is added to the units through `feedback.weight`.
     pub feedback: Option<usize>,
+    /// The units that heads read, from the first up to, not including, the last; all where it is left out. The weights of other
+    /// units are 0 and stay so. A property of the cell, not saved.
+    #[serde(skip)]
+    pub units: Option<(usize, usize)>,
+    /// What the weights of a new head start from. A property of the cell, not saved.
+    #[serde(skip)]
+    pub start: HeadStart,
+}
+
+/// What the weights of a new head start from; its bias, if it has one, starts uniform in ±1/√units, or at 0 with normal weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum HeadStart {
+    /// Uniform in ±1/√units, with the number of units that are read.
+    #[default]
+    FanInUniform,
+    /// Normal with this standard deviation.
+    Normal(f64),
 }
 
 impl Readout {
+    /// The first unit that is read, and the one after the last, of this many.
+    fn range(&self, units: usize) -> (i64, i64) {
+        let (from, to) = self.units.unwrap_or((0, units));
+        (from.min(units) as i64, to.clamp(from.min(units), units) as i64)
+    }
+
+    /// Weights `[output, unit]` with zeros for the units that are not read.
+    fn masked(&self, weight: &Tensor) -> Result<Tensor> {
+        if self.units.is_none() {
+            return Ok(weight.shallow_clone());
+        }
+        let units = weight.size()[1];
+        let (from, to) = self.range(units as usize);
+        Ok(weight.f_narrow(1, from, to - from)?.f_constant_pad_nd([from, units - to])?)
+    }
+
     /// No heads yet, `outputs` wide, with a bias.
     pub fn new(outputs: usize) -> Self {
-        Self { heads: Vec::new(), outputs, bias: true, feedback: None }
+        Self {
+            heads: Vec::new(),
+            outputs,
+            bias: true,
+            feedback: None,
+            units: None,
+            start: HeadStart::default(),
+        }
     }
 }
 
@@ -55,22 +95,28 @@ pub fn head_bias(head: usize) -> String {
 pub const FEEDBACK: &str = "feedback.weight";
 
 impl Network {
-    /// Add the heads that are missing, each with weight and bias uniform in ±1/√units, drawn from a stream of its own: a head
-    /// starts the same whenever it is added. Returns whether any was.
+    /// Add the heads that are missing, each drawn from a stream of its own as [`Readout::start`] says: a head starts the same
+    /// whenever it is added. Returns whether any was.
     ///
     /// # Errors
     /// When libtorch refuses.
     pub fn add_heads(&mut self, heads: &[usize], context: &BuildContext, stream: &Stream) -> Result<bool> {
         let before = self.readout.heads.len();
-        let bound = 1.0 / (self.dynamics.units().max(1) as f64).sqrt();
         let (outputs, units) = (self.readout.outputs as i64, self.dynamics.units() as i64);
+        let (from, to) = self.readout.range(self.dynamics.units());
+        let bound = 1.0 / (((to - from).max(1)) as f64).sqrt();
+        let start = self.readout.start;
         for &head in heads {
             if self.readout.heads.contains(&head) {
                 continue;
             }
             let mut stream = stream.child("head").at(head as u64);
-            let mut draw = |shape: &[i64]| stream.uniform_tensor(shape, -bound, bound, context.kind, context.device);
-            let weight = draw(&[outputs, units]);
+            let mut draw = |shape: &[i64]| match start {
+                HeadStart::FanInUniform => stream.uniform_tensor(shape, -bound, bound, context.kind, context.device),
+                HeadStart::Normal(_) if shape.len() == 1 => Tensor::zeros(shape, context.options()),
+                HeadStart::Normal(deviation) => stream.normal_tensor(shape, context.kind, context.device) * deviation,
+            };
+            let weight = self.readout.masked(&draw(&[outputs, units]))?;
             let bias = draw(&[outputs]);
             self.parameters.insert(head_weight(head), weight);
             if self.readout.bias {
@@ -137,7 +183,7 @@ pub fn stack_heads(parameters: &Tensors, readout: &Readout, heads: &[usize]) -> 
         return Ok(None);
     }
     let bias = readout.bias.then(|| stack(head_bias)).transpose()?;
-    Ok(Some(Read { weight: stack(head_weight)?, bias }))
+    Ok(Some(Read { weight: readout.masked(&stack(head_weight)?)?, bias }))
 }
 
 /// The drive that a head's output gives to the units: `[batch, output]` to `[batch, unit]`.

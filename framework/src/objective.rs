@@ -14,6 +14,8 @@ pub enum Loss {
     CrossEntropy,
     /// Values: squared error, averaged over the outputs.
     SquaredError,
+    /// Values between 0 and 1: squared error of the logistic of the outputs, averaged over the outputs.
+    LogisticSquaredError,
     /// Independent binary outputs: cross-entropy of the logistic of each, averaged over the outputs.
     BinaryCrossEntropy,
 }
@@ -75,7 +77,10 @@ impl Objective {
 
     /// Whether an accuracy comes with the scores.
     pub fn has_accuracy(&self) -> bool {
-        self.loss != Loss::SquaredError || self.tolerance.is_some()
+        match self.loss {
+            Loss::CrossEntropy | Loss::BinaryCrossEntropy => true,
+            Loss::SquaredError | Loss::LogisticSquaredError => self.tolerance.is_some(),
+        }
     }
 
     /// Judge outputs, one tensor per target: `[batch, output]` for answers at the final step, else `[time, batch, output]`.
@@ -117,7 +122,8 @@ impl Objective {
     }
 
     /// The target of one head as a signal over time `[time, batch, output]` and its weight `[time, batch]`, for rules that follow a
-    /// signal. Classes become +1 for the right output and -1 for the others; an answer at the final step has weight there alone.
+    /// signal. Classes become +1 for the right output and -1 for the others, values that the logistic of an output is compared with
+    /// what has them as its logistic; an answer at the final step has weight there alone.
     pub fn signal(&self, trials: &Trials, target: &Target, outputs: usize) -> (Tensor, Tensor) {
         let (time, batch) = (trials.time() as i64, trials.batch() as i64);
         let (kind, device) = (trials.inputs.kind(), trials.inputs.device());
@@ -125,6 +131,8 @@ impl Objective {
             Loss::CrossEntropy => target.values.one_hot(outputs as i64).to_kind(kind) * 2.0 - 1.0,
             Loss::BinaryCrossEntropy => &target.values * 2.0 - 1.0,
             Loss::SquaredError => target.values.shallow_clone(),
+            // Where the logistic of the signal is the value; 0 and 1 themselves are out of reach.
+            Loss::LogisticSquaredError => target.values.clamp(1e-3, 1.0 - 1e-3).logit(None::<f64>),
         };
         match self.answer {
             Answer::EveryStep => {
@@ -154,6 +162,9 @@ impl Objective {
                     .reshape(target.values.size())
             }
             Loss::SquaredError => (output - &target.values).square().mean_dim(-1i64, false, None::<Kind>),
+            Loss::LogisticSquaredError => {
+                (output.sigmoid() - &target.values).square().mean_dim(-1i64, false, None::<Kind>)
+            }
             Loss::BinaryCrossEntropy => output
                 .binary_cross_entropy_with_logits::<Tensor>(&target.values, None, None, Reduction::None)
                 .mean_dim(-1i64, false, None::<Kind>),
@@ -167,7 +178,10 @@ impl Objective {
             (Loss::CrossEntropy, _) => output.argmax(-1, false).eq_tensor(&target.values),
             (Loss::BinaryCrossEntropy, _) => output.gt(0.0).eq_tensor(&target.values.gt(0.5)).all_dim(-1, false),
             (Loss::SquaredError, Some(tolerance)) => (&output - &target.values).abs().le(tolerance).all_dim(-1, false),
-            (Loss::SquaredError, None) => return None,
+            (Loss::LogisticSquaredError, Some(tolerance)) => {
+                (&output.sigmoid() - &target.values).abs().le(tolerance).all_dim(-1, false)
+            }
+            (Loss::SquaredError | Loss::LogisticSquaredError, None) => return None,
         };
         Some(right.to_kind(output.kind()))
     }
@@ -252,6 +266,22 @@ mod tests {
         assert!((objective.errors(&trials, &[output]).expect("fits").double_value(&[0]) - 0.25).abs() < 1e-12);
         let wrong = objective.score(&trials, &[Tensor::zeros([2, 1, 3], (Kind::Double, tch::Device::Cpu))]);
         assert!(wrong.expect_err("three outputs for one").to_string().contains("output of head 0"));
+    }
+
+    #[test]
+    fn the_logistic_of_an_output_is_compared_and_its_signal_is_the_inverse() {
+        let objective = Objective { loss: Loss::LogisticSquaredError, answer: Answer::EveryStep, tolerance: None };
+        let inputs = Tensor::zeros([1, 1, 1], (Kind::Double, tch::Device::Cpu));
+        let values = Tensor::from_slice(&[0.85, 0.05]).reshape([1, 1, 2]);
+        let targets = vec![Target::new(0, None, Answer::EveryStep, values, None)];
+        let trials = Trials { inputs, targets, answer: Answer::EveryStep, ..Trials::default() };
+        let (signal, _) = objective.signal(&trials, &trials.targets[0], 2);
+        assert!((signal.double_value(&[0, 0, 0]) - (0.85f64 / 0.15).ln()).abs() < 1e-12);
+        let perfect = objective.score(&trials, &[signal]).expect("fits");
+        assert!(perfect.loss.double_value(&[]) < 1e-30 && perfect.heads[0].accuracy.is_none());
+        let zero = objective.score(&trials, &[Tensor::zeros([1, 1, 2], (Kind::Double, tch::Device::Cpu))]);
+        // (0.35^2 + 0.45^2) / 2
+        assert!((zero.expect("fits").loss.double_value(&[]) - 0.1625).abs() < 1e-12);
     }
 
     #[test]

@@ -246,7 +246,8 @@ impl<'a> RunView<'a> {
     /// When the task refuses the lesson.
     pub fn trials(&self, lesson: &Lesson, batch: usize, stream: &Stream) -> Result<Trials> {
         let mut stream = stream.child("trials");
-        let trials = guarded("task", || self.parts.task.trials(lesson, batch, &mut stream))?;
+        let lesson = Lesson { mode: Mode::Evaluation, ..lesson.clone() };
+        let trials = guarded("task", || self.parts.task.trials(&lesson, batch, &mut stream))?;
         Ok(trials.to(self.device()?, self.experiment.training.precision.kind()))
     }
 

@@ -196,6 +196,8 @@ pub struct Trials {
     /// Steps in which each symbol is shown; `None` where steps are not symbols. Cells whose time constants count symbols read it
     /// from their [`crate::cell::Setting`].
     pub substeps: Option<usize>,
+    /// Input before the first step, `[time, batch, input]`, that is played outside the gradient and without an answer.
+    pub settle: Option<Tensor>,
     /// One column per named factor of the design, one row per trial; for psychometrics and analyses.
     pub conditions: BTreeMap<String, Vec<f64>>,
     /// The states that the trials start from, each `[batch, ..]`; `None` for those that the cell draws.
@@ -224,6 +226,7 @@ impl Trials {
             answer: self.answer,
             periods: self.periods.clone(),
             substeps: self.substeps,
+            settle: self.settle.as_ref().map(|s| s.narrow(1, rows.start as i64, rows.len() as i64).contiguous()),
             conditions: self.conditions.iter().map(|(k, v)| (k.clone(), v[rows.clone()].to_vec())).collect(),
             initial: self
                 .initial
@@ -240,6 +243,7 @@ impl Trials {
             if t.is_floating_point() { t.to_kind(kind) } else { t }
         };
         self.inputs = move_to(&self.inputs);
+        self.settle = self.settle.as_ref().map(move_to);
         self.initial = self.initial.as_ref().map(|states| states.to(device, kind));
         for target in &mut self.targets {
             target.values = move_to(&target.values);

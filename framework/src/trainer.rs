@@ -170,8 +170,9 @@ impl<'a> Trainer<'a> {
         let batch = self.parts.rule.batch().unwrap_or(self.experiment.training.batch);
         let task = &*self.parts.task;
         let mut stream = self.trial_root.child("trials").at(index);
+        let asked = Lesson { update: index, ..lesson.clone() };
         let trials =
-            guarded(&format!("task '{}'", self.experiment.task.name), || task.trials(&lesson, batch, &mut stream))?;
+            guarded(&format!("task '{}'", self.experiment.task.name), || task.trials(&asked, batch, &mut stream))?;
         let trials = trials.to(self.context.device, self.context.kind);
         let rollout = Rollout {
             task,
@@ -211,7 +212,8 @@ impl<'a> Trainer<'a> {
 
     /// Judge the present network; the stream depends on the update alone.
     fn judge(&self) -> Result<Evaluation> {
-        let lesson = self.history.lesson().cloned().unwrap_or_default();
+        // Coarse steps are a device of training; what counts is the network at the task's own step.
+        let lesson = Lesson { dt_ms: None, ..self.history.lesson().cloned().unwrap_or_default() };
         let evaluator = Evaluator {
             parts: self.parts,
             training: &self.experiment.training,

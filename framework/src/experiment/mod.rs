@@ -302,7 +302,8 @@ impl Parts {
             return Err(Error::Failed(format!("the cell has no parameter '{extra}'")));
         }
         network.parameters = parameters.to(context.device, context.kind);
-        network.readout = readout;
+        // Which units are read is the cell's to say.
+        network.readout = Readout { units: network.readout.units, start: network.readout.start, ..readout };
         Ok(network)
     }
 

@@ -17,10 +17,12 @@
 mod activation;
 mod by_kernels;
 mod by_tensors;
+pub(crate) mod mixing;
 #[expect(unsafe_code, reason = "vector instructions, and the numbers of tensors")]
 mod native;
 
 pub use activation::Activation;
+pub use mixing::{Extrapolation, Mixing};
 pub(crate) use native::normals;
 
 use crate::{Error, Result, Tensors};
@@ -28,6 +30,7 @@ use by_kernels::Packed;
 use native::Level;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -66,6 +69,8 @@ pub struct RateForm {
     pub state: String,
     /// Whether [`crate::Dynamics::project`] is the product with [`INPUT`] plus [`BIAS`], so that the fast path can do it in passing.
     pub linear_input: bool,
+    /// Shortcuts through time.
+    pub mixing: Option<Mixing>,
 }
 
 /// The heads of a network as one, `[output, unit]` and `[output]`.
@@ -200,6 +205,11 @@ impl Folding {
         self.map(|t| t.detach().set_requires_grad(t.requires_grad()))
     }
 
+    /// New handles to the same tensors.
+    pub(crate) fn handles(&self) -> Self {
+        self.map(Tensor::shallow_clone)
+    }
+
     fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
         Self {
             placement: self.placement,
@@ -271,6 +281,24 @@ impl Folded {
         };
         let inputs = inputs.map(Tensor::shallow_clone);
         Ok(Self { folding: folding.map(Tensor::shallow_clone), inputs, added, shape: [time, batch, units] })
+    }
+
+    /// Number of steps.
+    pub(crate) fn time(&self) -> usize {
+        self.shape[0] as usize
+    }
+
+    /// Some of the steps; what is added to them has no history, but is differentiated where it had one.
+    pub(crate) fn part(&self, steps: &Range<usize>) -> Result<Self> {
+        let narrow = |t: &Tensor| t.f_narrow(0, steps.start as i64, steps.len() as i64);
+        let leaf = |t: &Tensor| Ok::<_, Error>(narrow(&t.detach())?.set_requires_grad(t.requires_grad()));
+        let [_, batch, units] = self.shape;
+        Ok(Self {
+            folding: self.folding.map(Tensor::shallow_clone),
+            inputs: self.inputs.as_ref().map(narrow).transpose()?,
+            added: self.added.as_ref().map(leaf).transpose()?,
+            shape: [steps.len() as i64, batch, units],
+        })
     }
 
     /// What is added in each step beside linear input, `[time, batch, unit]`, with its history.

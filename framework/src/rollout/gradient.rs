@@ -1,11 +1,13 @@
 //! Backward: gradients of the loss, by the explicit adjoint where the cell has one, else by autograd.
 
-use super::play::{play, walk};
+use super::course::Course;
+use super::play::{answers, play, walk};
 use super::{Block, RateCost, Ready, Record, Shared};
+use crate::network;
 use crate::recurrence::{Folded, Folding, RateForm, Unrolled, Upstream};
 use crate::task::{Answer, HeadScore, Scores, Trials};
 use crate::{Error, Result, Tensors};
-use tch::{Tensor, with_grad};
+use tch::{Tensor, no_grad, with_grad};
 
 /// Loss and gradients of a batch.
 #[derive(Debug)]
@@ -56,9 +58,13 @@ impl Wanted<'_> {
 const PREPARED: &str = "prepared/";
 const FOLDED: &str = "folded/";
 
-pub(super) fn gradient(shared: &Shared, mut block: Block, wanted: Wanted) -> Result<Gradient> {
-    with_grad(|| match (shared.rate_form(), block.ready.folding.take()) {
-        (Some(form), Some(folding)) => by_adjoint(shared, block, wanted, &form, &folding),
+pub(super) fn gradient(shared: &Shared, block: Block, wanted: Wanted) -> Result<Gradient> {
+    // The block keeps a handle, for settling before the trial.
+    let folding = block.ready.folding.as_ref().map(Folding::handles);
+    with_grad(|| match (shared.rate_form(), folding) {
+        (Some(form), Some(folding)) if form.mixing.is_none() => by_adjoint(shared, block, wanted, &form, &folding),
+        // A window counts steps from the start of a segment, shortcuts do not: together they are left to autograd.
+        (Some(form), Some(folding)) if wanted.window.is_none() => by_mixed_adjoint(shared, block, wanted, &form, &folding),
         _ => by_autograd(shared, block, wanted),
     })
 }
@@ -200,6 +206,61 @@ fn by_adjoint(
     Ok(finish(&scores, gradients))
 }
 
+/// The adjoint of a network with shortcuts, piece by piece; heads are left to autograd.
+fn by_mixed_adjoint(
+    shared: &Shared,
+    mut block: Block,
+    wanted: Wanted,
+    form: &RateForm,
+    folding: &Folding,
+) -> Result<Gradient> {
+    let leaf = |name: &str, t: &Tensor| t.detach().set_requires_grad(wanted.names.iter().any(|n| n == name));
+    block.parameters = block.parameters.iter().map(|(n, t)| (n.to_string(), leaf(n, t))).collect();
+    let initial = shared.initial_state(&block)?.get(&form.state)?.shallow_clone();
+    let mut course = Course::new(form.mixing.clone(), &initial);
+    let trials = std::mem::take(&mut block.trials);
+    let rates_of = |states: &Tensor| {
+        let steps = states.f_narrow(0, 1, states.size()[0] - 1)?;
+        shared.dynamics.rates(&Tensors::from([(form.state.as_str(), steps)]))
+    };
+    let mut leaves = Vec::new();
+    let trials = walk(shared, trials, |next| {
+        let place = (block.first, next.index);
+        let folded = shared.fold(form, folding, &block.ready.prepared, next.inputs, place)?;
+        let states = course.play(folded, next.periods)?;
+        leaves.push(states.detach().set_requires_grad(true));
+        no_grad(|| network::read(&block.parameters, shared.readout, next.heads, &rates_of(&states)?))
+    })?;
+    let rates = Tensor::f_cat(&leaves.iter().map(rates_of).collect::<Result<Vec<_>>>()?, 0)?;
+    let outputs = answers(shared, &block.parameters, &trials, &rates)?;
+    let scores = shared.task.score(&trials, &outputs)?;
+    let segments = leaves.len();
+    leaves.extend(pick(&block.parameters, wanted.names)?);
+    let mut found = backward(&wanted.total(shared, &scores, Some(&rates))?, &leaves)?;
+    let heads = found.split_off(segments);
+    let mut gradients = own(wanted.names, heads);
+    let traced = course.back(found)?;
+    let mut surrogate: Option<Tensor> = None;
+    for (added, gradient) in &traced.added {
+        let part = inner(added, gradient)?;
+        surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| sum + part));
+    }
+    if initial.requires_grad() {
+        let part = inner(&initial, &traced.initial)?;
+        surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| sum + part));
+    }
+    for (name, gradient) in traced.folded.iter() {
+        add(&mut gradients, &format!("{FOLDED}{name}"), gradient.shallow_clone())?;
+    }
+    if let Some(surrogate) = surrogate {
+        let (names, leaves) = shared_leaves(&block.ready, Some(folding));
+        for (name, gradient) in own(&names, backward(&surrogate, &leaves)?).iter() {
+            add(&mut gradients, name, gradient.shallow_clone())?;
+        }
+    }
+    Ok(finish(&scores, gradients))
+}
+
 /// All segments forward, outside autograd but for what is added to the input.
 fn forward(
     shared: &Shared,
@@ -240,7 +301,7 @@ fn inner(x: &Tensor, g: &Tensor) -> Result<Tensor> {
 }
 
 /// Add to a named gradient, or begin it with this one, which nobody else may change.
-fn add(gradients: &mut Tensors, name: &str, gradient: Tensor) -> Result<()> {
+pub(super) fn add(gradients: &mut Tensors, name: &str, gradient: Tensor) -> Result<()> {
     match gradients.find(name) {
         Some(sum) => drop(sum.shallow_clone().f_add_(&gradient)?),
         None => gradients.insert(name, gradient),

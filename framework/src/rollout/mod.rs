@@ -4,6 +4,7 @@
 //! and results are joined in order. Cells that describe themselves as rate networks run on the fast path
 //! ([`crate::recurrence`]); all others run step by step.
 
+mod course;
 mod gradient;
 mod play;
 
@@ -36,7 +37,7 @@ pub struct Rollout<'a> {
     pub workers: &'a Workers,
     /// Whether the fast path may be taken.
     pub fast: bool,
-    /// Steps without input before each trial, outside the gradient.
+    /// Steps without input before each trial, and before what the trials themselves settle with, outside the gradient.
     pub settle: usize,
 }
 
@@ -311,6 +312,7 @@ impl Shared<'_> {
         }
     }
 
+    /// The state before the first step, after settling if there is any.
     fn initial_state(&self, block: &Block) -> Result<Tensors> {
         let prepared = &block.ready.prepared;
         let state = match block.initial.as_ref().or(block.trials.initial.as_ref()) {
@@ -320,14 +322,16 @@ impl Shared<'_> {
                 self.dynamics.initial_state(prepared, block.trials.batch(), &mut stream)?
             }
         };
-        if self.settle == 0 {
+        let own = block.trials.settle.as_ref().map(Tensor::shallow_clone);
+        if self.settle == 0 && own.is_none() {
             return Ok(state);
         }
         no_grad(|| {
             let (_, rows, channels) = block.trials.inputs.size3()?;
             let options = (block.trials.inputs.kind(), block.trials.inputs.device());
             let silence = Tensor::f_zeros([self.settle as i64, rows, channels], options)?;
-            let next = play::Next { inputs: &silence, periods: &[], index: play::SETTLING, first_step: 0, heads: &[] };
+            let inputs = own.map_or(Ok(silence.shallow_clone()), |own| Tensor::f_cat(&[&silence, &own], 0))?;
+            let next = play::Next { inputs: &inputs, periods: &[], index: play::SETTLING, first_step: 0, heads: &[] };
             let shared = Shared { graph: false, ..*self };
             Ok(play::advance(&shared, block, state, &next, Record::Outputs)?.0)
         })

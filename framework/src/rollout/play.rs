@@ -1,8 +1,10 @@
 //! Forward: segments of trials through the network, on the fast path or step by step.
 
 use super::{Block, Record, Shared};
-use crate::cell::Clock;
+use super::course::Course;
+use crate::cell::{Clock, Setting};
 use crate::network;
+use crate::recurrence::mixing::{period_at, since_border};
 use crate::task::{Answer, Period, Segment, Target, Trials};
 use crate::{Error, Result, Tensors};
 use tch::Tensor;
@@ -71,7 +73,7 @@ pub(super) struct Steps<'a> {
 
 impl Steps<'_> {
     fn clock(&self, t: usize) -> Clock<'_> {
-        Clock { step: self.first_step + t, since_border: since_border(self.periods, t), setting: self.shared.setting }
+        clock(self.first_step + t, (self.periods, t), self.shared.setting)
     }
 
     /// The state, cut off from its past where a window of truncated backpropagation begins.
@@ -111,10 +113,9 @@ impl Steps<'_> {
     }
 }
 
-/// Steps since the last period began, in step `t` of a segment.
-fn since_border(periods: &[Period], t: usize) -> usize {
-    let starts = periods.iter().map(|period| period.steps.start).filter(|start| *start <= t);
-    t - starts.max().unwrap_or(0)
+/// The clock at step `t` of a segment with these periods.
+fn clock<'a>(step: usize, (periods, t): (&'a [Period], usize), setting: &'a Setting) -> Clock<'a> {
+    Clock { step, since_border: since_border(periods, t), period: period_at(periods, t), setting }
 }
 
 /// What the head says of the present state.
@@ -143,6 +144,9 @@ pub(super) fn advance(
         let folded = shared.fold(&form, folding, prepared, next.inputs, place)?;
         let named = |state: Tensor| Tensors::from([(form.state.as_str(), state)]);
         let initial = state.get(&form.state)?;
+        if form.mixing.is_some() {
+            return Course::new(form.mixing.clone(), initial).advance(shared, &form, folded, next.periods, record);
+        }
         if record == Record::Rates {
             let run = folded.forward(initial)?;
             let last = run.states.select(0, run.states.size()[0] - 1);
@@ -209,6 +213,7 @@ impl Joined {
             answer,
             periods: self.periods,
             substeps: trials.substeps,
+            settle: trials.settle.as_ref().map(Tensor::shallow_clone),
             conditions: trials.conditions.clone(),
             initial: trials.initial.as_ref().map(Tensors::shallow_clone),
             rest: None,
@@ -301,10 +306,23 @@ pub(super) fn play(shared: &Shared, mut block: Block, record: Record) -> Result<
     let trials = std::mem::take(&mut block.trials);
     let every = record == Record::Rates || trials.answer == Answer::EveryStep || trials.rest.is_some();
     let kept = if every { Record::Rates } else { Record::Outputs };
+    // Shortcuts may go from one segment to another.
+    let form = shared.rate_form().filter(|form| form.mixing.is_some() && !shared.graph);
+    let mut course = match (&form, &block.ready.folding) {
+        (Some(form), Some(_)) => Some(Course::new(form.mixing.clone(), state.get(&form.state)?)),
+        _ => None,
+    };
     let mut all = Vec::new();
     let trials = walk(shared, trials, |next| {
         let before = std::mem::take(&mut state);
-        let (after, rates) = advance(shared, &block, before, &next, kept)?;
+        let (after, rates) = match (&mut course, &form, &block.ready.folding) {
+            (Some(course), Some(form), Some(folding)) => {
+                let place = (block.first, next.index);
+                let folded = shared.fold(form, folding, &block.ready.prepared, next.inputs, place)?;
+                course.advance(shared, form, folded, next.periods, kept)?
+            }
+            _ => advance(shared, &block, before, &next, kept)?,
+        };
         state = after;
         let said = network::read(&block.parameters, shared.readout, next.heads, &rates.detach())?;
         all.push(rates);
@@ -340,8 +358,7 @@ pub(super) fn play_online(shared: &Shared, block: Block, hook: &mut dyn StepHook
     // What was said is fed back, also where the hook has changed the head since.
     let mut said = fed_back.map(|head| say(shared, head, &parameters, &state)).transpose()?;
     for (t, input) in inputs.iter().enumerate() {
-        let since_border = since_border(&block.trials.periods, t);
-        let clock = Clock { step: t, since_border, setting: shared.setting };
+        let clock = clock(t, (&block.trials.periods, t), shared.setting);
         // Changed weights act from the next step on.
         let step_input = match &noise {
             Some(noise) => {
@@ -426,6 +443,13 @@ impl Played {
             answer,
             periods: first.trials.periods.clone(),
             substeps: first.trials.substeps,
+            settle: match &first.trials.settle {
+                Some(_) => {
+                    let part = |p: &Self| p.trials.settle.as_ref().map_or_else(Tensor::new, Tensor::shallow_clone);
+                    Some(cat(&part, 1)?)
+                }
+                None => None,
+            },
             conditions,
             initial,
             rest: None,

@@ -143,7 +143,7 @@ fn readout(parameters: &Tensors, mut heads: Vec<usize>) -> Result<Readout> {
     let outputs = parameters.get(&head_weight(*first))?.size().first().copied().unwrap_or(0);
     let feedback = parameters.contains(FEEDBACK).then_some(*first);
     let bias = parameters.contains(&head_bias(*first));
-    Ok(Readout { heads, outputs: outputs as usize, bias, feedback })
+    Ok(Readout { heads, bias, feedback, ..Readout::new(outputs as usize) })
 }
 
 /// Every head must have the same width, read every unit, and have a bias if any has one.
@@ -185,7 +185,7 @@ mod tests {
             ("head.3.bias", zeros(&[2])),
         ]);
         let found = readout(&parameters, vec![3, 0]).unwrap();
-        assert_eq!(found, Readout { heads: vec![0, 3], outputs: 2, bias: true, feedback: None });
+        assert_eq!(found, Readout { heads: vec![0, 3], ..Readout::new(2) });
         check_heads(&parameters, &found, 5).unwrap();
         assert!(check_heads(&parameters, &found, 6).unwrap_err().to_string().contains("'head.0.weight'"));
         parameters.remove("head.3.bias");

@@ -149,7 +149,7 @@ impl Bench<'_> {
         let input = network.dynamics.project(&prepared, &self.trials(2)?.inputs)?.select(0, 0);
         let units = network.dynamics.units() as i64;
         let drive = Tensor::ones([2, units], (Kind::Double, Device::Cpu)) * 0.3;
-        let clock = Clock { step: 0, since_border: 0, setting: &self.setting };
+        let clock = Clock { step: 0, since_border: 0, period: "", setting: &self.setting };
         let step = |drive: Option<&Tensor>| network.dynamics.step(&clock, &prepared, &state, &input, drive);
         let driven = step(Some(&drive));
         if !provides.contains(&Property::AdditiveDrive) {

@@ -51,6 +51,11 @@ fn shapes(spec: &TaskSpec, lesson: &Lesson, trials: &Trials, findings: &mut Find
     findings.require(time > 0, "trials have no steps");
     let finite = |t: &Tensor| t.numel() == 0 || t.isfinite().all().int64_value(&[]) == 1;
     findings.require(finite(&trials.inputs), "inputs are not finite");
+    if let Some(settle) = &trials.settle {
+        let (found, rest) = (settle.size(), &expected[1..]);
+        findings.require(found.len() == 3 && found[1..] == *rest, format_args!("settling has shape {found:?}"));
+        findings.require(finite(settle), "settling is not finite");
+    }
     findings.require(trials.answer == spec.objective.answer, "trials answer at other times than the objective says");
     let heads: Vec<usize> = trials.targets.iter().map(|t| t.head).collect();
     let levels = lesson.levels_of(spec).len().max(1);
@@ -94,6 +99,7 @@ fn all_bytes(trials: &Trials) -> Vec<u8> {
         all.extend(bytes(&target.values));
         all.extend(target.weight.as_ref().map(bytes).unwrap_or_default());
     }
+    all.extend(trials.settle.as_ref().map(bytes).unwrap_or_default());
     all.extend(format!("{:?}{:?}", trials.conditions, trials.rest).into_bytes());
     all
 }

@@ -94,7 +94,7 @@ pub fn chance(task: &TaskSpec) -> f64 {
     match task.objective.loss {
         Loss::CrossEntropy => 1.0 / task.outputs.max(1) as f64,
         Loss::BinaryCrossEntropy => 0.5f64.powi(task.outputs.min(1000) as i32),
-        Loss::SquaredError => 0.0,
+        Loss::SquaredError | Loss::LogisticSquaredError => 0.0,
     }
 }
 

@@ -4,9 +4,11 @@
 //! dependencies", NeurIPS 2023, <https://openreview.net/forum?id=O453PHSthc>, doi:10.1101/2023.10.10.561588. Connections that jump over
 //! many steps carry gradients back to early events; they fade away during training, and what remains is an ordinary network.
 //!
+//! - [`tasks`]: twenty tasks about angles on a ring, all of them as one, and a rule that reverses;
 //! - [`cells`]: `skip`, a wrapper around any cell that mixes its state with the one of some steps before.
 
 pub mod cells;
+pub mod tasks;
 
 #[cfg(test)]
 mod tests {

@@ -115,6 +115,7 @@ impl Dynamics for Simple {
             activation: self.activation,
             state: ACTIVITY.into(),
             linear_input: true,
+            mixing: None,
         })
     }
 }

@@ -292,7 +292,7 @@ pub fn drive_is_an_input_bias(cell: &dyn Cell, block: i64) {
     let network = network(cell, &probe);
     let units = network.dynamics.units() as i64;
     let setting = Setting::default();
-    let clock = Clock { step: 0, since_border: 0, setting: &setting };
+    let clock = Clock { step: 0, since_border: 0, period: "", setting: &setting };
     let prepared = network.dynamics.prepare(&network.parameters, &setting).expect("prepares");
     let fresh = network.dynamics.initial_state(&prepared, 5, &mut stream).expect("state");
     let state = fresh.map(|t| t + stream.normal_tensor(&t.size(), Kind::Double, Device::Cpu));
@@ -314,7 +314,7 @@ pub fn drive_is_an_input_bias(cell: &dyn Cell, block: i64) {
 pub fn step_and_gates(cell: &dyn Cell, change: impl Fn(&mut Tensors)) -> [Tensors; 4] {
     let (probe, setting) = (Probe::default(), Setting::default());
     let Network { parameters, dynamics, .. } = network(cell, &probe);
-    let clock = Clock { step: 0, since_border: 0, setting: &setting };
+    let clock = Clock { step: 0, since_border: 0, period: "", setting: &setting };
     let prepared = dynamics.prepare(&parameters, &setting).expect("prepares");
     let mut state = dynamics.initial_state(&prepared, 2, &mut Stream::new(3)).expect("state");
     change(&mut state);
@@ -359,7 +359,7 @@ pub fn meets_pytorch(case: &str, cell: &dyn Cell) {
     }
     let mut rates = Vec::new();
     for (step, projected) in dynamics.project(&prepared, inputs).expect("projects").unbind(0).iter().enumerate() {
-        let clock = Clock { step, since_border: step, setting: &setting };
+        let clock = Clock { step, since_border: step, period: "", setting: &setting };
         state = dynamics.step(&clock, &prepared, &state, projected, None).expect("steps");
         rates.push(dynamics.rates(&state).expect("rates"));
     }

@@ -168,7 +168,7 @@ mod tests {
         let mut state = network.dynamics.initial_state(&prepared, 1, &mut Stream::new(1)).expect("starts");
         let mut said = Vec::new();
         for (step, input) in projected.unbind(0).iter().enumerate() {
-            let clock = Clock { step, since_border: step, setting: &setting };
+            let clock = Clock { step, since_border: step, period: "", setting: &setting };
             state = network.dynamics.step(&clock, &prepared, &state, input, None).expect("steps");
             let rates = network.dynamics.rates(&state).expect("rates");
             said.extend(values_f64(&read(parameters, &network.readout, &[1], &rates).expect("reads")[0]));

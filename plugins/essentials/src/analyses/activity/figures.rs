@@ -100,6 +100,7 @@ fn answers(played: &Played, times: &[f64], target: &Target, output: &Tensor, vie
     let (said, what) = match objective.loss {
         Loss::CrossEntropy => (raw.softmax(-1, Kind::Double), "probability of the class"),
         Loss::BinaryCrossEntropy => (raw.sigmoid(), "probability"),
+        Loss::LogisticSquaredError => (raw.sigmoid(), "logistic of the output"),
         Loss::SquaredError => (raw, "output"),
     };
     let width = said.size()[1] as usize;

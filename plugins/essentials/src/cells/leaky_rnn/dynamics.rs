@@ -23,10 +23,13 @@ impl Dynamics for Leaky {
         let cell = &self.cell;
         let tau = parameters.get(TIME_CONSTANTS)?;
         let leak = cell.time_constants.leak(tau, cell.integration, setting)?;
-        let mut prepared = Tensors::from([
-            (RECURRENT, recurrent::effective(cell, parameters)?),
-            (INPUT_WEIGHT, parameters.get(INPUT_WEIGHT)?.shallow_clone()),
-        ]);
+        let weight = parameters.get(INPUT_WEIGHT)?;
+        let weight = match &cell.input.units {
+            Some(units) => weight.f_mul(&units.mask(cell.hidden, weight))?,
+            None => weight.shallow_clone(),
+        };
+        let mut prepared =
+            Tensors::from([(RECURRENT, recurrent::effective(cell, parameters)?), (INPUT_WEIGHT, weight)]);
         match (parameters.find(INPUT_BIAS), parameters.find(RECURRENT_BIAS)) {
             (Some(a), Some(b)) => prepared.insert(BIAS, projection::add_biases(a, b)?),
             (Some(bias), None) | (None, Some(bias)) => prepared.insert(BIAS, bias.shallow_clone()),
@@ -105,6 +108,7 @@ impl Dynamics for Leaky {
             activation: self.cell.activation,
             state: ACTIVITY.into(),
             linear_input: true,
+            mixing: None,
         })
     }
 }

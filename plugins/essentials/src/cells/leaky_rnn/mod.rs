@@ -2,12 +2,14 @@
 
 mod dynamics;
 mod noise;
+mod populations;
 mod recurrent;
 #[cfg(test)]
 mod tests;
 mod time_constants;
 
 pub use noise::{Noise, NoiseKind};
+pub use populations::{Heads, LastUnits, Span};
 pub use recurrent::{Dale, Recurrent, RecurrentStart, SelfConnections};
 pub use time_constants::{Integration, TimeConstants, Unit};
 
@@ -16,7 +18,6 @@ use super::start;
 use dynamics::Leaky;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use synfire::network::Readout;
 use synfire::recurrence::{Activation, Placement};
 use synfire::{BuildContext, Cell, Component, Network, Problems, Properties, Property, Registry, Result, Stream};
 
@@ -67,7 +68,7 @@ pub struct LeakyRnn {
     pub integration: Integration,
     /// What the input weights start from.
     pub input: Input,
-    /// Whether the input has a bias; it starts as PyTorch's linear layers do where the weights do, else at 0.
+    /// Whether the input has a bias; it starts as PyTorch's linear layers do where the weights do, else at `input.bias_deviation`.
     pub input_bias: bool,
     /// What the recurrent weights start from, and how many there are.
     pub recurrent: Recurrent,
@@ -86,6 +87,8 @@ pub struct LeakyRnn {
     pub noise: Noise,
     /// The state before the first step.
     pub initial_state: InitialState,
+    /// What heads read.
+    pub heads: Heads,
 }
 
 /// What input weights start from.
@@ -97,6 +100,12 @@ pub struct Input {
     /// What they are multiplied with at the start.
     #[schemars(range(min = 0.0))]
     pub gain: f64,
+    /// Standard deviation of the biases at the start, where the weights are normal.
+    #[schemars(range(min = 0.0))]
+    pub bias_deviation: f64,
+    /// The units that receive the input; left out, all. The weights of the others are 0 and stay so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units: Option<Span>,
 }
 
 /// The distribution that input weights start from; `inputs` is the number of input channels.
@@ -126,7 +135,7 @@ pub struct InitialState {
 
 impl Default for Input {
     fn default() -> Self {
-        Self { start: InputStart::default(), gain: 1.0 }
+        Self { start: InputStart::default(), gain: 1.0, bias_deviation: 0.0, units: None }
     }
 }
 
@@ -147,6 +156,7 @@ impl Default for LeakyRnn {
             rank: None,
             noise: Noise::default(),
             initial_state: InitialState::default(),
+            heads: Heads::default(),
         }
     }
 }
@@ -156,7 +166,8 @@ impl LeakyRnn {
         problems.require(self.hidden >= 1, "hidden", self.hidden, "at least 1");
         problems.inside("time_constants", |p| self.time_constants.check(p));
         problems.inside("noise", |p| self.noise.check(p));
-        problems.inside("input", |p| p.require(is_scale(self.input.gain), "gain", self.input.gain, "at least 0"));
+        problems.inside("input", |p| self.input.check(self.hidden, p));
+        problems.inside("heads", |p| self.heads.check(self.hidden, p));
         problems.inside("recurrent", |p| self.recurrent.check(p));
         if let Some(dale) = &self.dale {
             problems.inside("dale", |p| dale.check(p));
@@ -175,9 +186,31 @@ impl LeakyRnn {
         problems.inside("initial_state", |p| check_range(low, high, p));
     }
 
+    /// The input's bias at the start.
+    fn input_bias(&self, inputs: usize, context: &BuildContext, stream: &mut Stream) -> synfire::tch::Tensor {
+        match self.input.start {
+            InputStart::FanInUniform => self.bias(true, inputs, context, stream),
+            _ => start::normal(&[self.hidden as i64], self.input.bias_deviation, context, stream),
+        }
+    }
+
     fn bias(&self, uniform: bool, fan_in: usize, context: &BuildContext, stream: &mut Stream) -> synfire::tch::Tensor {
         let bound = if uniform { 1.0 / (fan_in.max(1) as f64).sqrt() } else { 0.0 };
         start::uniform(&[self.hidden as i64], bound, context, stream)
+    }
+}
+
+impl Input {
+    fn check(&self, hidden: usize, problems: &mut Problems) {
+        problems.require(is_scale(self.gain), "gain", self.gain, "at least 0");
+        problems.require(is_scale(self.bias_deviation), "bias_deviation", self.bias_deviation, "at least 0");
+        if self.bias_deviation > 0.0 && self.start == InputStart::FanInUniform {
+            let remedy = "use a normal start, or leave it out";
+            problems.add("bias_deviation", "goes with normal weights, but start is fan-in-uniform", remedy);
+        }
+        if let Some(units) = &self.units {
+            problems.inside("units", |p| units.check(hidden, p));
+        }
     }
 }
 
@@ -198,13 +231,18 @@ impl Cell for LeakyRnn {
     }
 
     fn provides(&self, _: &Registry) -> Properties {
-        Properties::from([
+        let mut all = Properties::from([
             Property::Gradient,
             Property::AdditiveDrive,
             Property::RateForm,
             Property::TimeConstants,
             Property::LinearReadout,
-        ])
+        ]);
+        if self.heads.units.is_some() {
+            // Rules that solve for the readout take it to see every unit.
+            all.remove(&Property::LinearReadout);
+        }
+        all
     }
 
     fn needs(&self, _: &Registry) -> Properties {
@@ -228,10 +266,13 @@ impl Cell for LeakyRnn {
             InputStart::Normal => start::normal(&shape, gain / fan_in, context, &mut draw),
             InputStart::UnitNormal => start::normal(&shape, gain, context, &mut draw),
         };
+        let weight = match &self.input.units {
+            Some(units) => weight.f_mul(&units.mask(self.hidden, &weight))?,
+            None => weight,
+        };
         parameters.insert(INPUT_WEIGHT, weight);
         if self.input_bias {
-            let uniform = self.input.start == InputStart::FanInUniform;
-            parameters.insert(INPUT_BIAS, self.bias(uniform, inputs, context, &mut stream.child(INPUT_BIAS)));
+            parameters.insert(INPUT_BIAS, self.input_bias(inputs, context, &mut stream.child(INPUT_BIAS)));
         }
 
         recurrent::draw(self, context, stream, &mut parameters)?;
@@ -247,7 +288,7 @@ impl Cell for LeakyRnn {
             let state = draw.uniform_tensor(&[self.hidden as i64], low, high, context.kind, context.device);
             parameters.insert(INITIAL_STATE, state);
         }
-        let readout = Readout::new(context.task.outputs);
+        let readout = self.heads.readout(self.hidden, context.task.outputs);
         Ok(Network { parameters, dynamics: Box::new(Leaky { cell: self.clone() }), readout })
     }
 }

@@ -43,6 +43,8 @@ pub enum NoiseKind {
     /// with `integration = "exact"` `eta' = exp(-a) eta + sqrt(1 - exp(-2 a)) xi`, whose variance does not depend on the step. It
     /// starts from a standard normal at the beginning of the trial and of each segment of a closed loop.
     Correlated,
+    /// As `correlated`, with the exact process whatever the integration of the cell.
+    ExactlyCorrelated,
 }
 
 impl Default for Noise {
@@ -75,11 +77,16 @@ impl Noise {
             _ => number(self.sigma),
         };
         prepared.insert(DEVIATION, deviation);
-        if self.kind == NoiseKind::Correlated {
+        let exact = match self.kind {
+            NoiseKind::Correlated => Some(cell.integration == super::Integration::Exact),
+            NoiseKind::ExactlyCorrelated => Some(true),
+            NoiseKind::PerStep | NoiseKind::Continuous => None,
+        };
+        if let Some(exact) = exact {
             let a = cell.time_constants.step(setting)? / self.correlation;
-            let (kept, fresh) = match cell.integration {
-                super::Integration::Euler => (1.0 - a, (2.0 * a).sqrt()),
-                super::Integration::Exact => ((-a).exp(), (-(-2.0 * a).exp_m1()).sqrt()),
+            let (kept, fresh) = match exact {
+                false => (1.0 - a, (2.0 * a).sqrt()),
+                true => ((-a).exp(), (-(-2.0 * a).exp_m1()).sqrt()),
             };
             prepared.insert(KEPT, number(kept));
             prepared.insert(FRESH, number(fresh));

@@ -66,7 +66,7 @@ fn variants() -> Vec<LeakyRnn> {
             c.noise = Noise { kind: NoiseKind::Correlated, ..noise };
         }),
         with(&|c| c.integration = Integration::Exact),
-        with(&|c| c.input = Input { start: InputStart::Normal, gain: 2.0 }),
+        with(&|c| c.input = Input { start: InputStart::Normal, gain: 2.0, ..Input::default() }),
         with(&|c| c.input_bias = false),
         with(&|c| c.recurrent_bias = true),
         with(&|c| c.recurrent = Recurrent { start: RecurrentStart::Normal, gain: 1.2, density: 0.5 }),
@@ -408,6 +408,55 @@ fn noise_has_the_size_and_the_correlation_it_says() {
     let (variance, next) = stationary(noise(NoiseKind::Correlated, 4.0), 0.02, Integration::Exact);
     close(variance, 0.09);
     close(next, 0.09 * (-0.25f64).exp());
+    // exact noise in a cell of Euler steps, one of which forgets everything
+    let (variance, next) = stationary(noise(NoiseKind::ExactlyCorrelated, 4.0), 1.0, Integration::Euler);
+    close(variance, 0.09);
+    close(next, 0.09 * (-0.25f64).exp());
+}
+
+/// The layout of published networks: two fifths receive the input, the next two are read, the last fifth is faster.
+#[test]
+fn populations_receive_are_read_and_leak_by_themselves() {
+    let span = |from, to| Some(Span { from, to });
+    let cell = LeakyRnn {
+        hidden: 10,
+        time_constants: TimeConstants {
+            low: 20.0,
+            high: 20.0,
+            last: Some(LastUnits { fraction: 0.2, low: 10.0, high: 10.0 }),
+            ..TimeConstants::default()
+        },
+        input: Input { start: InputStart::UnitNormal, bias_deviation: 1.0, units: span(0.0, 0.4), ..Input::default() },
+        heads: Heads { units: span(0.4, 0.8), deviation: Some(1.0), bias: false },
+        ..LeakyRnn::default()
+    };
+    let probe = Probe::default();
+    let (bench, mut network) = (Bench::new(&probe), testing::network(&cell, &probe));
+    assert!(!network.names().contains(&"head.0.bias".to_string()));
+    let tau = values_f64(network.parameters.get("time_constants").expect("there"));
+    assert_eq!(tau, [[20.0; 8].as_slice(), &[10.0; 2]].concat());
+    let lively = |t: &Tensor, axis: i64| -> Vec<bool> {
+        let sums = t.abs().sum_dim_intlist(axis, false, None::<Kind>);
+        values_f64(&sums).iter().map(|sum| *sum > 0.0).collect()
+    };
+    let units = |range: std::ops::Range<usize>| -> Vec<bool> { (0..10).map(|unit| range.contains(&unit)).collect() };
+    // What the others have is neither used nor learned, even where it is not 0.
+    for name in ["input.weight", "head.0.weight"] {
+        let (axis, own) = if name == "input.weight" { (1, units(0..4)) } else { (0, units(4..8)) };
+        let weight = network.parameters.get(name).expect("there").copy();
+        assert_eq!(lively(&weight, axis), own, "{name}");
+        let before = bench.rollout().play(&network, &bench.trials(3), synfire::rollout::Record::Rates).expect("plays");
+        let shifted = Tensor::from_slice(&own.iter().map(|own| f64::from(u8::from(!own))).collect::<Vec<_>>());
+        let shifted = if axis == 1 { shifted.unsqueeze(1) } else { shifted };
+        network.parameters.insert(name, &weight + shifted);
+        let after = bench.rollout().play(&network, &bench.trials(3), synfire::rollout::Record::Rates).expect("plays");
+        assert_eq!(values_f64(&before.outputs[0]), values_f64(&after.outputs[0]));
+        let gradient = bench.gradient(&network, 3, None).gradients;
+        assert_eq!(lively(gradient.get(name).expect("there"), axis), own, "{name}");
+    }
+    assert!(!cell.provides(&synfire::Registry::linked().expect("links")).contains(&Property::LinearReadout));
+    let wrong = LeakyRnn { heads: Heads { units: span(0.41, 0.44), ..Heads::default() }, ..cell };
+    assert!(testing::problems(&wrong).contains("cell.heads.units.to is 0.44"), "{}", testing::problems(&wrong));
 }
 
 #[test]

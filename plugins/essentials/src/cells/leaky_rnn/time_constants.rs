@@ -1,5 +1,6 @@
 //! Time constants of units, and the leaks they give.
 
+use super::populations::LastUnits;
 use super::{TIME_CONSTANTS, check_range};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub struct TimeConstants {
     /// step, where a symbol has several.
     #[schemars(range(min = 0.0))]
     pub least: f64,
+    /// The last units, where they have time constants of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<LastUnits>,
 }
 
 /// What time is counted in.
@@ -64,7 +68,7 @@ pub enum Integration {
 
 impl Default for TimeConstants {
     fn default() -> Self {
-        Self { unit: Unit::Steps, low: 5.0, high: 5.0, mean: None, trainable: false, shared: false, least: 1.0 }
+        Self { unit: Unit::Steps, low: 5.0, high: 5.0, mean: None, trainable: false, shared: false, least: 1.0, last: None }
     }
 }
 
@@ -74,6 +78,13 @@ impl TimeConstants {
         problems.require(self.low > 0.0, "low", self.low, "above 0");
         if let Some(mean) = self.mean {
             problems.require(mean.is_finite() && mean > 0.0, "mean", mean, "above 0");
+        }
+        if let Some(last) = &self.last {
+            problems.inside("last", |p| last.check(p));
+            if self.shared || self.mean.is_some() {
+                let remedy = "leave shared and mean out, or last";
+                problems.add("last", "cannot be combined with shared or mean", remedy);
+            }
         }
         problems.require(self.least.is_finite() && self.least >= 0.0, "least", self.least, "at least 0");
     }
@@ -122,6 +133,9 @@ impl TimeConstants {
         let count = if self.shared { 1 } else { hidden as i64 };
         let mut stream = stream.child(TIME_CONSTANTS);
         let tau = stream.uniform_tensor(&[count], self.low, self.high, context.kind, context.device);
+        if let Some(last) = &self.last {
+            last.overwrite(&tau, context, &stream);
+        }
         match self.mean {
             Some(mean) => &tau * (mean / tau.mean(Kind::Double).double_value(&[])),
             None => tau,

@@ -109,7 +109,7 @@ fn each_layer_has_noise_of_its_own() {
 #[test]
 fn a_drive_goes_to_the_layers_that_heads_read() {
     let (probe, setting) = (Probe::default(), Setting::default());
-    let clock = Clock { step: 0, since_border: 0, setting: &setting };
+    let clock = Clock { step: 0, since_border: 0, period: "", setting: &setting };
     let driven = |read: Layers| {
         let network = testing::network(&stacked(&[leaky(0.0), lstm()], read), &probe);
         let dynamics = &network.dynamics;

@@ -203,7 +203,7 @@ fn the_readout_is_the_ridge_regression_of_the_rates_that_were_seen() {
     let setting = Setting::default();
     let (mut normal, mut right) = (Tensor::eye(20, options) * 0.5, Tensor::zeros([20, 1], options));
     for t in 0..120 {
-        let clock = Clock { step: t % 60, since_border: t % 60, setting: &setting };
+        let clock = Clock { step: t % 60, since_border: t % 60, period: "", setting: &setting };
         let silence = Tensor::zeros([1, 20], options);
         state = network.dynamics.step(&clock, &network.parameters, &state.expect("a state"), &silence, None);
         let rates = network.dynamics.rates(state.as_ref().expect("a state")).expect("rates");

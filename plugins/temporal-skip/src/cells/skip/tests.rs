@@ -123,7 +123,7 @@ fn the_gradient_of_silent_units_decays_as_its_closed_form() {
         let mut state = Tensors::from([("activity", leaf.shallow_clone())]);
         let silence = Tensor::zeros([1, 2], (Kind::Double, Device::Cpu));
         for t in 0..200 {
-            let clock = Clock { step: t, since_border: t, setting: &conditions };
+            let clock = Clock { step: t, since_border: t, period: "", setting: &conditions };
             state = network.dynamics.step(&clock, &prepared, &state, &silence, None).expect("steps");
         }
         let last = state.get("activity").expect("there").sum(Kind::Double);
@@ -181,7 +181,7 @@ fn constants_and_gates_are_those_of_the_inner_cell() {
     let inner = Spec::with("lstm", &serde_json::json!({ "hidden": 3 }));
     let network = Skip { inner, ..skip(4, 0.3) }.build(&context, &Stream::new(1)).expect("fits");
     let conditions = setting(Mode::Training, &[]);
-    let clock = Clock { step: 0, since_border: 0, setting: &conditions };
+    let clock = Clock { step: 0, since_border: 0, period: "", setting: &conditions };
     let prepared = network.dynamics.prepare(&network.parameters, &conditions).expect("complete");
     let state = network.dynamics.initial_state(&prepared, 2, &mut Stream::new(1)).expect("starts");
     let input =

@@ -173,7 +173,7 @@ pub(super) fn gates_of_biases(
         let channels = run.parts.spec.inputs.len() as i64;
         let silence = Tensor::f_zeros([1, 1, channels], (Kind::Double, Device::Cpu))?;
         let projected = dynamics.project(&prepared, &silence)?.f_select(0, 0)?;
-        let clock = Clock { step: 0, since_border: 0, setting: &setting };
+        let clock = Clock { step: 0, since_border: 0, period: "", setting: &setting };
         let gates = dynamics.gates(&clock, &prepared, &state, &projected, None)?;
         let kept = gates.iter().filter(|(name, _)| keeps(name));
         Ok(kept.map(|(name, gate)| (name.to_string(), values_f64(gate))).collect())
