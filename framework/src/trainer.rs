@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 mod log;
 mod session;
+mod together;
 
 use log::Log;
 pub(crate) use log::write_past;
@@ -94,36 +95,59 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// Say that training begins.
+    fn announce(&self) {
+        self.observer.start(self.member, self.history.updates, self.experiment.training.updates);
+    }
+
     /// Train until the curriculum, the budget or a signal ends it.
     fn run(&mut self) -> Result<Ending> {
-        let training = &self.experiment.training;
-        self.observer.start(self.member, self.history.updates, training.updates);
+        self.announce();
         loop {
-            match self.next()? {
-                Step::Stop { reason } => return self.finish(reason),
-                Step::Restart { reason } => self.restart(&reason)?,
-                Step::Lesson(lesson) => {
-                    if self.history.lesson() != Some(&lesson) {
-                        self.begin_lesson(lesson)?;
-                    }
-                    if self.history.updates >= training.updates {
-                        let reason = format!("budget of {} updates", training.updates);
-                        return self.finish(reason);
-                    }
-                    if self.stop.load(Ordering::Relaxed) {
-                        self.save()?;
-                        return Ok(Ending::Interrupted);
-                    }
-                    self.update()?;
-                    if self.history.updates.is_multiple_of(training.updates_per_evaluation) {
-                        self.evaluate()?;
-                    }
-                    if self.history.updates.is_multiple_of(training.checkpoint_interval()) {
-                        self.save()?;
-                    }
+            if let Some(ending) = self.turn()? {
+                return Ok(ending);
+            }
+        }
+    }
+
+    /// Train until this many updates are done, and judged where they are to be, or until it ends.
+    fn run_to(&mut self, updates: u64) -> Result<Option<Ending>> {
+        while self.history.updates < updates {
+            if let Some(ending) = self.turn()? {
+                return Ok(Some(ending));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What comes next: an update with what belongs to it, a restart, or the end.
+    fn turn(&mut self) -> Result<Option<Ending>> {
+        let training = &self.experiment.training;
+        match self.next()? {
+            Step::Stop { reason } => return self.finish(reason).map(Some),
+            Step::Restart { reason } => self.restart(&reason)?,
+            Step::Lesson(lesson) => {
+                if self.history.lesson() != Some(&lesson) {
+                    self.begin_lesson(lesson)?;
+                }
+                if self.history.updates >= training.updates {
+                    let reason = format!("budget of {} updates", training.updates);
+                    return self.finish(reason).map(Some);
+                }
+                if self.stop.load(Ordering::Relaxed) {
+                    self.save()?;
+                    return Ok(Some(Ending::Interrupted));
+                }
+                self.update()?;
+                if self.history.updates.is_multiple_of(training.updates_per_evaluation) {
+                    self.evaluate()?;
+                }
+                if self.history.updates.is_multiple_of(training.checkpoint_interval()) {
+                    self.save()?;
                 }
             }
         }
+        Ok(None)
     }
 
     fn next(&self) -> Result<Step> {

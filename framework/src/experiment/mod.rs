@@ -4,7 +4,7 @@ mod layers;
 mod training;
 
 pub use layers::{EXTENDS, Layers, flag_value, to_toml};
-pub use training::{Precision, Training};
+pub use training::{Precision, Together, Training};
 
 use crate::cell::{BuildContext, Mode, Setting};
 use crate::curriculum::{History, LessonContext, Step};
@@ -112,6 +112,13 @@ impl Experiment {
             .enumerate()
             .map(|(i, spec)| part(registry, spec, &format!("analysis[{i}]"), &mut problems))
             .collect();
+        if let (Some(task), Some(rule)) = (&task, &self.training.together)
+            && !rule.by_loss()
+            && !task.provides(registry).contains(&Property::Accuracy)
+        {
+            let problem = format!("is {}, which the task '{}' does not have", rule.metric, self.task.name);
+            problems.add("training.together.metric", problem, "use loss");
+        }
         if let (Some(task), Some(cell)) = (&task, &cell) {
             let offered = Offer {
                 registry,

@@ -1,6 +1,7 @@
 //! The `[training]` table.
 
 use crate::Problems;
+use crate::curriculum::Evaluation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,61 @@ pub struct Training {
     pub fast: bool,
     /// Precision of parameters and states.
     pub precision: Precision,
+    /// A criterion over all members, who then meet after each evaluation and end together when it is met. Left out, each member
+    /// trains for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub together: Option<Together>,
+}
+
+/// When members that train side by side have learned enough: a mean over those in the middle.
+///
+/// Up to the evaluation that ends the run every member is what it would be alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Together {
+    /// Number of an evaluation: `accuracy`, `loss`, `last_accuracy`, `last_loss`, `least_accuracy`.
+    pub metric: String,
+    /// Value that the mean must reach: at least it for accuracies, at most it for losses.
+    pub threshold: f64,
+    /// Fraction of the members that is left out at either end, rounded down.
+    #[schemars(range(min = 0.0, max = 0.49))]
+    pub trim: f64,
+}
+
+impl Default for Together {
+    fn default() -> Self {
+        Self { metric: "accuracy".into(), threshold: 0.99, trim: 0.1 }
+    }
+}
+
+impl Together {
+    /// Whether less is better.
+    pub(crate) fn by_loss(&self) -> bool {
+        self.metric.ends_with("loss")
+    }
+
+    /// Whether the mean of the middle of these values reaches the threshold.
+    pub(crate) fn is_met(&self, mut values: Vec<f64>) -> bool {
+        values.sort_by(f64::total_cmp);
+        let out = (self.trim * values.len() as f64 + 1e-9).floor() as usize;
+        let middle = values.get(out..values.len().saturating_sub(out)).unwrap_or_default();
+        let mean = middle.iter().sum::<f64>() / middle.len() as f64;
+        // The mean of nothing is not a number, which reaches nothing.
+        if self.by_loss() { mean <= self.threshold } else { mean >= self.threshold }
+    }
+
+    /// The criterion in words, for the reason of a stop.
+    pub(crate) fn words(&self) -> String {
+        let direction = if self.by_loss() { "at most" } else { "at least" };
+        format!("{} of the middle members of {direction} {}", self.metric.replace('_', " "), self.threshold)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        let known = Evaluation::METRICS.contains(&self.metric.as_str());
+        problems.require(known, "metric", &self.metric, &format!("one of {}", Evaluation::METRICS.join(", ")));
+        problems.require(self.threshold.is_finite(), "threshold", self.threshold, "finite");
+        problems.require((0.0..0.5).contains(&self.trim), "trim", self.trim, "at least 0 and below 0.5");
+    }
 }
 
 /// Floating-point precision.
@@ -70,6 +126,7 @@ impl Default for Training {
             shared_trials: false,
             fast: true,
             precision: Precision::Single,
+            together: None,
         }
     }
 }
@@ -86,6 +143,9 @@ impl Training {
         for (field, value) in counts {
             problems.require(value >= 1, field, value, "at least 1");
             problems.require(value < 1 << 40, field, value, "below 2^40");
+        }
+        if let Some(together) = &self.together {
+            problems.inside("together", |p| together.check(p));
         }
     }
 

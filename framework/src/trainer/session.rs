@@ -44,7 +44,7 @@ pub struct Outcome {
     pub evaluations: Vec<Evaluation>,
 }
 
-type Ended = (Ending, u64, Evaluation);
+pub(super) type Ended = (Ending, u64, Evaluation);
 
 impl Session<'_> {
     /// Train all members from where they stand to their end, or until the stop flag is set.
@@ -67,7 +67,10 @@ impl Session<'_> {
         };
         self.dir.write_manifest(&manifest)?;
         let parts = self.experiment.parts(self.registry)?;
-        let ended = self.members(&parts);
+        let ended = match &self.experiment.training.together {
+            Some(rule) => super::together::members(self, &parts, rule),
+            None => self.members(&parts),
+        };
         let seconds = began.elapsed().as_secs_f64();
         let ended = match ended.into_iter().collect::<Result<Vec<_>>>() {
             Ok(ended) => ended,

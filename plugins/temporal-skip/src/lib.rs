@@ -5,9 +5,13 @@
 //! many steps carry gradients back to early events; they fade away during training, and what remains is an ordinary network.
 //!
 //! - [`tasks`]: twenty tasks about angles on a ring, all of them as one, and a rule that reverses;
-//! - [`cells`]: `skip`, a wrapper around any cell that mixes its state with the one of some steps before.
+//! - [`cells`]: `skip` and `dynamics-aligned`, wrappers around any cell that mix its state with that of some steps before;
+//! - [`curricula`]: `staged`, numbers that change stage by stage around another curriculum;
+//! - [`analyses`]: updates to criterion, unrollings compared on one network, gradients over time, performance in ring tasks.
 
+pub mod analyses;
 pub mod cells;
+pub mod curricula;
 pub mod tasks;
 
 #[cfg(test)]

@@ -72,6 +72,8 @@ pub struct Bptt {
     pub trainable: Vec<String>,
     /// Patterns of the parameters to leave as they are.
     pub frozen: Vec<String>,
+    /// Whether every lesson begins without what the optimiser remembers of the one before.
+    pub forget_moments: bool,
     /// Costs on the size of parameters.
     pub weight_penalty: Vec<WeightPenalty>,
     /// Cost on the rates of the units.
@@ -86,6 +88,7 @@ impl Default for Bptt {
             window: None,
             trainable: Vec::new(),
             frozen: Vec::new(),
+            forget_moments: false,
             weight_penalty: Vec::new(),
             activity_penalty: ActivityPenalty::default(),
         }
@@ -182,6 +185,9 @@ impl Learner for Descent {
     }
 
     fn refit(&mut self, network: &Network) -> Result<()> {
+        if self.rule.forget_moments {
+            self.stepper = self.rule.optimizer.start();
+        }
         self.stepper.retain(network.parameters.names());
         Ok(())
     }

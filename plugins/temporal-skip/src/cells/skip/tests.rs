@@ -1,10 +1,11 @@
 use super::*;
+use synfire::cell::{Clock, Form, Mode, Setting};
 use synfire::rollout::{Record, Rollout};
 use synfire::task::{Answer, Objective, Period, Target, Trials};
-use synfire::tch::{Device, Kind};
+use synfire::tch::{Device, Kind, Tensor};
 use synfire::tensors::values_f64;
 use synfire::workers::Workers;
-use synfire::{Lesson, Task, TaskSpec};
+use synfire::{Lesson, Property, Task, TaskSpec, Tensors};
 
 /// Leaks of two units: time constants of 100 and 50 ms at steps of 5 ms.
 const ALPHAS: [f64; 2] = [0.05, 0.1];
@@ -15,7 +16,7 @@ fn skip(theta: usize, beta: f64) -> Skip {
         "hidden": 2, "placement": "drive", "activation": "identity", "input_bias": false,
         "initial_state": { "low": 1.0, "high": 1.0 },
     });
-    Skip { inner: Spec::with("leaky-rnn", &options), theta, beta }
+    Skip { inner: Spec::with("leaky-rnn", &options), theta, beta, onset: None }
 }
 
 fn setting(mode: Mode, schedule: &[(&str, f64)]) -> Setting {
@@ -59,8 +60,14 @@ fn build(cell: &Skip) -> Network {
     network
 }
 
-/// States after every step of trials with these periods, through the rollout: `[time][unit]`.
+/// States after every step of trials with these periods, through the rollout, on the fast path and step by step: `[time][unit]`.
 fn states(cell: &Skip, setting: Setting, inputs: &[f64], borders: &[usize]) -> Vec<[f64; 2]> {
+    let [fast, slow] = [true, false].map(|fast| states_on(fast, cell, setting.clone(), inputs, borders));
+    assert!(fast.iter().zip(&slow).all(|(a, b)| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-13)));
+    fast
+}
+
+fn states_on(fast: bool, cell: &Skip, setting: Setting, inputs: &[f64], borders: &[usize]) -> Vec<[f64; 2]> {
     let network = build(cell);
     let (workers, lesson) = (Workers::new(1).expect("one"), Lesson::default());
     let rollout = Rollout {
@@ -69,7 +76,7 @@ fn states(cell: &Skip, setting: Setting, inputs: &[f64], borders: &[usize]) -> V
         setting,
         stream: Stream::new(1),
         workers: &workers,
-        fast: true,
+        fast,
         settle: 0,
     };
     let time = inputs.len();
@@ -168,8 +175,10 @@ fn the_schedule_wins_and_evaluation_is_the_bare_cell() {
     assert!(close(&first(Mode::Training, &[("theta", 3.0), ("beta", 0.6)]), &scheduled));
     assert!(!close(&scheduled, &bare));
     let network = build(&skip(4, 0.3));
-    assert_eq!(network.dynamics.form(&setting(Mode::Training, &[])), Form::Opaque);
-    let error = skip(4, 0.3).active(&setting(Mode::Training, &[("beta", 1.2)])).expect_err("no share");
+    let Form::Rate(form) = network.dynamics.form(&setting(Mode::Training, &[])) else { panic!("a rate network") };
+    let mixing = form.mixing.expect("mixes");
+    assert_eq!((mixing.theta, mixing.beta, mixing.onset), (4, 0.3, None));
+    let error = skip(4, 0.3).shortcut().active(&setting(Mode::Training, &[("beta", 1.2)])).expect_err("no share");
     assert!(error.to_string().contains("schedules beta = 1.2, must be between 0 and 1"), "{error}");
 }
 
@@ -207,7 +216,7 @@ fn it_provides_what_the_inner_cell_does_but_for_the_rate_form() {
         problems.into_result().expect_err("wrong").to_string()
     };
     let nested = Skip { inner: Spec::new("skip"), ..Skip::default() };
-    assert!(problems(&nested).contains("cell.inner is a skip itself"));
+    assert!(problems(&nested).contains("cell.inner mixes its state with earlier ones itself"));
     let unknown = Skip { inner: Spec::new("no-such-cell"), ..Skip::default() };
     let message = problems(&unknown);
     assert!(message.contains("cell.inner is 'no-such-cell', an unknown cell"), "{message}");

@@ -1,0 +1,266 @@
+//! How long networks take to learn.
+
+use super::quartiles::quartiles;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use synfire::analysis::{Findings, Scope};
+use synfire::curriculum::Evaluation;
+use synfire::figure::{Axis, Bars, Colour, Figure, Line, Panel, Rule};
+use synfire::storage::float::from_value;
+use synfire::subject::RunView;
+use synfire::table::Table;
+use synfire::{Analysis, Component, Problems, Properties, Property, Registry, Result, Subject};
+
+/// Updates and seconds until networks reach a criterion, in groups of runs and members.
+///
+/// A network reaches the criterion at its first evaluation with a `metric` of at least `threshold` (at most, for losses). One that
+/// never does counts as infinitely late: the median of a group of which more than half never learned is infinite, and is left out.
+/// Seconds are those of the training alone, from the metrics. A group also reaches it together, at the first evaluation at which the
+/// mean over its members, without the fraction `trim` of them at either end, does. The stage is that of a staged curriculum.
+///
+/// figures `learning`: median and quartiles of each group against updates and against seconds; `criterion`: medians with quartiles
+/// tables  `networks`: one row a network; `groups`: medians, quartiles and share of networks that learned
+///
+/// Source: the criterion of Soo, Goudar & Wang 2023, doi:10.1101/2023.10.10.561588: a mean over the middle 80 of 100 networks of 0.99.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpdatesToCriterion {
+    /// Number of an evaluation: `accuracy`, `loss`, `last_accuracy`, `last_loss`, `least_accuracy`.
+    pub metric: String,
+    /// The value to reach.
+    pub threshold: f64,
+    /// Fraction of a group's networks that is left out at either end of their mean.
+    #[schemars(range(min = 0.0, max = 0.49))]
+    pub trim: f64,
+}
+
+impl Default for UpdatesToCriterion {
+    fn default() -> Self {
+        Self { metric: "accuracy".into(), threshold: 0.99, trim: 0.1 }
+    }
+}
+
+/// One evaluation.
+struct Point {
+    update: u64,
+    value: f64,
+    seconds: Option<f64>,
+    stage: Option<f64>,
+}
+
+/// One network.
+struct Course {
+    label: String,
+    points: Vec<Point>,
+}
+
+impl Course {
+    fn reached(&self, passes: impl Fn(f64) -> bool) -> Option<&Point> {
+        self.points.iter().find(|point| passes(point.value))
+    }
+}
+
+#[typetag::serde(name = "updates-to-criterion")]
+impl Analysis for UpdatesToCriterion {
+    fn check(&self, _: &Registry, problems: &mut Problems) {
+        let known = Evaluation::METRICS.contains(&self.metric.as_str());
+        problems.require(known, "metric", &self.metric, &format!("one of {}", Evaluation::METRICS.join(", ")));
+        problems.require(self.threshold.is_finite(), "threshold", self.threshold, "finite");
+        problems.require((0.0..0.5).contains(&self.trim), "trim", self.trim, "at least 0 and below 0.5");
+    }
+
+    fn needs(&self, _: &Registry) -> Properties {
+        if self.by_loss() { Properties::new() } else { Properties::from([Property::Accuracy]) }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Groups
+    }
+
+    fn run(&self, subject: &Subject) -> Result<Findings> {
+        let mut groups = Vec::new();
+        for (name, members) in &subject.groups {
+            let runs = members.iter().filter_map(|index| subject.runs.get(*index));
+            groups.push((name.clone(), runs.map(|run| self.course(run)).collect::<Result<Vec<_>>>()?));
+        }
+        self.findings(&groups)
+    }
+}
+
+impl UpdatesToCriterion {
+    fn by_loss(&self) -> bool {
+        self.metric.ends_with("loss")
+    }
+
+    fn passes(&self, value: f64) -> bool {
+        if self.by_loss() { value <= self.threshold } else { value >= self.threshold }
+    }
+
+    fn course(&self, run: &RunView) -> Result<Course> {
+        let metrics = run.dir.metrics()?;
+        let mut seconds: BTreeMap<u64, f64> = BTreeMap::new();
+        for line in &metrics {
+            if let (Some(update), Some(value)) = (line["update"].as_u64(), from_value(&line["seconds"])) {
+                seconds.insert(update, value);
+            }
+        }
+        let history = run.history();
+        let points = history.evaluations.iter().filter_map(|evaluation| {
+            let lesson = history.lessons.get(evaluation.lesson).map(|record| &record.lesson);
+            Some(Point {
+                update: evaluation.update,
+                value: evaluation.metric(&self.metric)?,
+                seconds: seconds.get(&evaluation.update).copied(),
+                stage: lesson.and_then(|lesson| lesson.schedule.get("stage")).copied(),
+            })
+        });
+        Ok(Course { label: run.label.clone(), points: points.collect() })
+    }
+
+    /// The values of all networks of a group at an update that all were judged at.
+    fn shared(courses: &[Course]) -> BTreeMap<u64, Vec<&Point>> {
+        let mut by_update: BTreeMap<u64, Vec<&Point>> = BTreeMap::new();
+        for point in courses.iter().flat_map(|course| &course.points) {
+            by_update.entry(point.update).or_default().push(point);
+        }
+        by_update.retain(|_, points| points.len() == courses.len());
+        by_update
+    }
+
+    /// The mean of the middle networks.
+    fn middle(&self, points: &[&Point]) -> f64 {
+        let mut values: Vec<f64> = points.iter().map(|point| point.value).collect();
+        values.sort_by(f64::total_cmp);
+        let out = (self.trim * values.len() as f64 + 1e-9).floor() as usize;
+        let middle = &values[out..values.len() - out];
+        middle.iter().sum::<f64>() / middle.len() as f64
+    }
+
+    fn findings(&self, groups: &[(String, Vec<Course>)]) -> Result<Findings> {
+        let mut findings = Findings::new();
+        let columns = ["group", "network", "updates", "seconds", "stage", "best", "last"];
+        let mut networks = Table::new("networks", "When each network reached the criterion", &columns);
+        let columns = [
+            "group", "networks", "learned", "median updates", "lower quartile", "upper quartile", "median seconds",
+            "updates together", "median best",
+        ];
+        let mut summary = Table::new("groups", "When the networks of each group reached the criterion", &columns);
+        for (name, courses) in groups {
+            let (mut updates, mut times, mut bests) = (Vec::new(), Vec::new(), Vec::new());
+            for course in courses {
+                let reached = course.reached(|value| self.passes(value));
+                let values = course.points.iter().map(|point| point.value);
+                let best = if self.by_loss() { values.reduce(f64::min) } else { values.reduce(f64::max) };
+                let last = course.points.last().map(|point| point.value);
+                let seconds = reached.and_then(|point| point.seconds);
+                let stage = reached.and_then(|point| point.stage);
+                networks.push((name, &course.label, reached.map(|point| point.update), seconds, stage, best, last));
+                updates.push(reached.map_or(f64::INFINITY, |point| point.update as f64));
+                times.push(seconds.unwrap_or(f64::INFINITY));
+                bests.extend(best);
+            }
+            let learned = updates.iter().filter(|updates| updates.is_finite()).count();
+            let finite = |value: f64| value.is_finite().then_some(value);
+            let [lower, median, upper] = quartiles(&updates).map_or([None; 3], |all| all.map(finite));
+            let seconds = quartiles(&times).and_then(|[_, median, _]| finite(median));
+            let together = Self::shared(courses).into_iter().find(|(_, points)| self.passes(self.middle(points)));
+            let share = learned as f64 / courses.len().max(1) as f64;
+            let best = quartiles(&bests).map(|[_, median, _]| median);
+            findings.value(format!("learned, {name}"), share);
+            findings.value(format!("median updates, {name}"), median);
+            findings.value(format!("median best {}, {name}", self.metric), best);
+            let together = together.map(|(update, _)| update);
+            summary.push((name, courses.len(), share, median, lower, upper, seconds, together, best));
+        }
+        findings.value("threshold", self.threshold);
+        findings.tables = vec![summary, networks];
+        findings.figures = vec![self.learning(groups), self.bars(groups)];
+        Ok(findings)
+    }
+
+    fn learning(&self, groups: &[(String, Vec<Course>)]) -> Figure {
+        let threshold = || Rule::horizontal(self.threshold).label("criterion");
+        let y = self.metric.replace('_', " ");
+        let mut by_updates = Panel::new("").x("update").y(y.clone()).mark(threshold());
+        let mut by_seconds = Panel::new("").x("seconds").y(y).mark(threshold()).without_legend();
+        for (index, (name, courses)) in groups.iter().enumerate() {
+            let shared = Self::shared(courses);
+            let (mut updates, mut seconds, mut bands) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new(), Vec::new()]);
+            for (update, points) in &shared {
+                let values: Vec<f64> = points.iter().map(|point| point.value).collect();
+                let times: Vec<f64> = points.iter().filter_map(|point| point.seconds).collect();
+                let Some(all) = quartiles(&values) else { continue };
+                updates.push(*update as f64);
+                seconds.push(quartiles(&times).map_or(f64::NAN, |[_, median, _]| median));
+                bands.iter_mut().zip(all).for_each(|(band, value)| band.push(value));
+            }
+            let [lower, median, upper] = &bands;
+            let line = |x: &[f64]| Line::new(x, median).band(lower, upper).label(name).colour(Colour::palette(index));
+            by_updates = by_updates.mark(line(&updates));
+            by_seconds = by_seconds.mark(line(&seconds));
+        }
+        Figure::new("learning", "Learning").panels([by_updates, by_seconds]).caption(
+            "Median and quartiles over the networks of each group; an evaluation is drawn where all of them were judged.",
+        )
+    }
+
+    fn bars(&self, groups: &[(String, Vec<Course>)]) -> Figure {
+        let mut updates: Vec<Vec<f64>> = Vec::new();
+        for (_, courses) in groups {
+            let reached = courses.iter().filter_map(|course| course.reached(|value| self.passes(value)));
+            updates.push(reached.map(|point| point.update as f64).collect());
+        }
+        let names: Vec<String> = groups
+            .iter()
+            .zip(&updates)
+            .map(|((name, courses), reached)| format!("{name} ({}/{})", reached.len(), courses.len()))
+            .collect();
+        let medians: Vec<f64> =
+            updates.iter().map(|values| quartiles(values).map_or(f64::NAN, |[_, median, _]| median)).collect();
+        let panel = Panel::new("")
+            .x(Axis::new("").categories(names.clone()))
+            .y("updates to criterion")
+            .mark(Bars::new(names, medians).members(updates).colour_each());
+        Figure::new("criterion", "Updates to criterion").panel(panel).caption(
+            "Bars: medians over the networks that reached it, whose number is given; points: these networks.",
+        )
+    }
+}
+
+synfire::inventory::submit! { Component::analysis::<UpdatesToCriterion>("updates-to-criterion") }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn course(values: &[f64]) -> Course {
+        let point = |(index, value): (usize, &f64)| Point {
+            update: 10 * (index as u64 + 1),
+            value: *value,
+            seconds: Some(index as f64 + 1.0),
+            stage: Some(index as f64),
+        };
+        Course { label: "network".into(), points: values.iter().enumerate().map(point).collect() }
+    }
+
+    #[test]
+    fn first_times_medians_and_the_middle_are_counted() {
+        let groups = vec![(
+            "all".to_string(),
+            vec![course(&[0.5, 0.995, 0.9]), course(&[0.995, 0.995, 0.995]), course(&[0.5, 0.6, 0.7])],
+        )];
+        let analysis = UpdatesToCriterion { trim: 0.34, ..UpdatesToCriterion::default() };
+        let findings = analysis.findings(&groups).expect("counts");
+        let groups_table = findings.tables[0].to_csv().expect("writes");
+        // Two of three; 10, 20 and never; together when the middle one passes, at update 20.
+        assert!(groups_table.contains("all,3,0.6666666666666666,20,15,,2,20,0.995"), "{groups_table}");
+        let networks = findings.tables[1].to_csv().expect("writes");
+        assert!(networks.contains("all,network,20,2,1,0.995,0.9"), "{networks}");
+        assert!(networks.contains("all,network,,,,0.7,0.7"), "{networks}");
+        assert_eq!(findings.figures.len(), 2);
+        let loss = UpdatesToCriterion { metric: "loss".into(), threshold: 0.55, ..analysis };
+        let findings = loss.findings(&groups).expect("counts");
+        assert!(findings.tables[1].to_csv().expect("writes").contains("all,network,10,1,0,0.5,0.9"));
+    }
+}

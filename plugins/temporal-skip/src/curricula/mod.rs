@@ -1,0 +1,5 @@
+//! Curricula.
+
+mod staged;
+
+pub use staged::{Course, Staged};
