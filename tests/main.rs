@@ -2,6 +2,7 @@
 
 mod combinations;
 mod command_line;
+mod ensembles;
 mod folders;
 mod papers;
 mod program;

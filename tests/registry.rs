@@ -29,9 +29,28 @@ fn every_plugin_crate_of_the_workspace_is_linked_and_brings_something() {
 fn the_names_promised_to_users_are_there() {
     let registry = Registry::linked().expect("no duplicates");
     let promised = [
-        (Kind::Task, &["n-parity", "delayed-match", "pulsed-parity", "flip-flop", "sine-wave", "delayed-copy"][..]),
-        (Kind::Cell, &["leaky-rnn", "continuous-rnn", "elman", "lstm", "gru", "skip", "stacked"]),
-        (Kind::Curriculum, &["fixed-budget", "threshold", "direct", "single-level", "cumulative", "sliding-window"]),
+        (
+            Kind::Task,
+            &[
+                "n-parity",
+                "delayed-match",
+                "pulsed-parity",
+                "flip-flop",
+                "sine-wave",
+                "delayed-copy",
+                "ring-go",
+                "ring-dlygo",
+                "ring-dms",
+                "ring-dnmc",
+                "ring-battery",
+                "rule-reversal",
+            ][..],
+        ),
+        (Kind::Cell, &["leaky-rnn", "continuous-rnn", "elman", "lstm", "gru", "skip", "dynamics-aligned", "stacked"]),
+        (
+            Kind::Curriculum,
+            &["fixed-budget", "threshold", "direct", "single-level", "cumulative", "sliding-window", "staged"],
+        ),
         (Kind::Rule, &["bptt", "force"]),
         (
             Kind::Analysis,
@@ -51,6 +70,10 @@ fn the_names_promised_to_users_are_there() {
                 "gate-timescales",
                 "step-size",
                 "curriculum-comparison",
+                "updates-to-criterion",
+                "unrolling-mismatch",
+                "gradient-flow",
+                "ring-performance",
             ],
         ),
         (

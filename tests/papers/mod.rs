@@ -1,4 +1,5 @@
 //! What the papers claim, as far as it can be checked in minutes.
 
 mod oracles;
+mod temporal_skip;
 mod timescales;

@@ -50,11 +50,11 @@ pub(super) fn members(session: &Session, parts: &Parts, rule: &Together) -> Vec<
     let dirs = session.dir.members(session.experiment);
     let count = dirs.len();
     let tables = session.threads.min(count).max(1);
-    let board =
-        Mutex::new(Board { updates: vec![0; count], values: vec![None; count], over: vec![false; count] });
+    let board = Mutex::new(Board { updates: vec![0; count], values: vec![None; count], over: vec![false; count] });
     let results: Mutex<Vec<Option<Result<Ended>>>> = Mutex::new((0..count).map(|_| None).collect());
     let barrier = Barrier::new(tables);
-    let shared = Shared { session, parts, rule, dirs: &dirs, tables, board: &board, results: &results, barrier: &barrier };
+    let shared =
+        Shared { session, parts, rule, dirs: &dirs, tables, board: &board, results: &results, barrier: &barrier };
     std::thread::scope(|scope| {
         for table in 0..tables {
             let shared = &shared;

@@ -202,8 +202,7 @@ fn summary(states: &[Vec<Tensor>], trained: &[String], found: Vec<Tensor>, batch
         let mean = squares.map_or(0.0, |squares| squares.sqrt().mean(Kind::Double).double_value(&[]));
         norms.push(mean * batch as f64);
     }
-    let gradients: Tensors =
-        trained.iter().cloned().zip(found).filter(|(_, gradient)| gradient.defined()).collect();
+    let gradients: Tensors = trained.iter().cloned().zip(found).filter(|(_, gradient)| gradient.defined()).collect();
     if let Some(name) = first_not_finite(&gradients) {
         return Err(Error::Failed(format!("the gradient of '{name}' is not finite")));
     }
@@ -227,7 +226,9 @@ impl GradientFlow {
         findings.tables.push(table);
         let same = flows.chunks(2).all(|pair| matches!(pair, [a, b] if a.norms == b.norms));
         if same {
-            findings.note("both unrollings are the same: the cell has no shortcuts; use skip or dynamics-aligned around it");
+            findings.note(
+                "both unrollings are the same: the cell has no shortcuts; use skip or dynamics-aligned around it",
+            );
         }
         let rows: Vec<Vec<f64>> = flows.iter().map(|flow| flow.norms.clone()).collect();
         findings.array("norm", synfire::storage::array::Array::from_rows(&rows)?);
@@ -244,7 +245,9 @@ impl GradientFlow {
             "Mean over {} trials of the norm of the loss's gradient with respect to the state. Dashed curves: with shortcuts, theta {}, beta {}.",
             self.trials, self.theta, self.beta
         );
-        findings.figures.push(Figure::new("flow", format!("Gradients over time: {label}")).panel(panel).caption(caption));
+        findings
+            .figures
+            .push(Figure::new("flow", format!("Gradients over time: {label}")).panel(panel).caption(caption));
         Ok(findings)
     }
 

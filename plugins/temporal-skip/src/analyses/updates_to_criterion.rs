@@ -142,8 +142,15 @@ impl UpdatesToCriterion {
         let columns = ["group", "network", "updates", "seconds", "stage", "best", "last"];
         let mut networks = Table::new("networks", "When each network reached the criterion", &columns);
         let columns = [
-            "group", "networks", "learned", "median updates", "lower quartile", "upper quartile", "median seconds",
-            "updates together", "median best",
+            "group",
+            "networks",
+            "learned",
+            "median updates",
+            "lower quartile",
+            "upper quartile",
+            "median seconds",
+            "updates together",
+            "median best",
         ];
         let mut summary = Table::new("groups", "When the networks of each group reached the criterion", &columns);
         for (name, courses) in groups {
@@ -222,9 +229,9 @@ impl UpdatesToCriterion {
             .x(Axis::new("").categories(names.clone()))
             .y("updates to criterion")
             .mark(Bars::new(names, medians).members(updates).colour_each());
-        Figure::new("criterion", "Updates to criterion").panel(panel).caption(
-            "Bars: medians over the networks that reached it, whose number is given; points: these networks.",
-        )
+        Figure::new("criterion", "Updates to criterion")
+            .panel(panel)
+            .caption("Bars: medians over the networks that reached it, whose number is given; points: these networks.")
     }
 }
 

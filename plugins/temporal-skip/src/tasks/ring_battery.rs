@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 use synfire::cell::Mode;
 use synfire::task::Scores;
 use synfire::tch::Tensor;
-use synfire::{
-    Component, Error, Lesson, Problems, Properties, Registry, Result, Stream, Task, TaskSpec, Trials,
-};
+use synfire::{Component, Error, Lesson, Problems, Properties, Registry, Result, Stream, Task, TaskSpec, Trials};
 
 /// Several ring tasks at once, told apart by the rule inputs; all twenty unless said otherwise.
 ///
@@ -63,7 +61,11 @@ impl RingBattery {
         let mut active = Vec::new();
         for name in &lesson.tasks {
             let rule = named(name).ok_or_else(|| {
-                Error::config("curriculum", format_args!("asks for the task '{name}'"), format_args!("there are: {}", known()))
+                Error::config(
+                    "curriculum",
+                    format_args!("asks for the task '{name}'"),
+                    format_args!("there are: {}", known()),
+                )
             })?;
             active.push(rule.index);
         }
@@ -86,7 +88,11 @@ impl Task for RingBattery {
     fn check(&self, _: &Registry, problems: &mut Problems) {
         self.ring(&RULES[0]).check(problems);
         for name in self.tasks.iter().filter(|name| named(name).is_none()) {
-            problems.add("tasks", format_args!("has '{name}', which is no ring task"), format_args!("there are: {}", known()));
+            problems.add(
+                "tasks",
+                format_args!("has '{name}', which is no ring task"),
+                format_args!("there are: {}", known()),
+            );
         }
     }
 
@@ -110,7 +116,8 @@ impl Task for RingBattery {
         let mut parts = Vec::new();
         for structure in structures {
             let Some(rule) = of(structure) else { continue };
-            let places: Vec<usize> = (0..batch).filter(|row| chosen[row % chosen.len()].structure == structure).collect();
+            let places: Vec<usize> =
+                (0..batch).filter(|row| chosen[row % chosen.len()].structure == structure).collect();
             if places.is_empty() {
                 continue;
             }

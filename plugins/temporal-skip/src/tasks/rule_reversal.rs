@@ -254,7 +254,12 @@ impl Task for RuleReversal {
             ("response_ms", self.response_ms, self.jitter_ms + self.free_ms),
         ] {
             let long = !positive || steps(value, dt) > steps(least, dt);
-            problems.require(long, field, value, &format!("more than {least} ms by a step, for jitter and what is free"));
+            problems.require(
+                long,
+                field,
+                value,
+                &format!("more than {least} ms by a step, for jitter and what is free"),
+            );
         }
     }
 

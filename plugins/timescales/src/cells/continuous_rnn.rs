@@ -97,7 +97,16 @@ impl ContinuousRnn {
             placement: self.placement,
             activation: self.activation,
             // Nothing but the step bounds them.
-            time_constants: TimeConstants { unit: Unit::Symbols, low, high, mean, trainable, shared, least: 0.0, last: None },
+            time_constants: TimeConstants {
+                unit: Unit::Symbols,
+                low,
+                high,
+                mean,
+                trainable,
+                shared,
+                least: 0.0,
+                last: None,
+            },
             integration: self.integration,
             recurrent_bias: true,
             self_connections: self.self_connections,

@@ -68,7 +68,16 @@ pub enum Integration {
 
 impl Default for TimeConstants {
     fn default() -> Self {
-        Self { unit: Unit::Steps, low: 5.0, high: 5.0, mean: None, trainable: false, shared: false, least: 1.0, last: None }
+        Self {
+            unit: Unit::Steps,
+            low: 5.0,
+            high: 5.0,
+            mean: None,
+            trainable: false,
+            shared: false,
+            least: 1.0,
+            last: None,
+        }
     }
 }
 

@@ -229,9 +229,15 @@ fn moments_of_vanished_heads_are_dropped_and_the_state_survives() {
     learner.refit(&network).expect("follows");
     let state = learner.state().expect("copies");
     assert!(state.names().all(|name| !name.contains("head")), "{:?}", state.names().collect::<Vec<_>>());
-    let mut other = Descent { stepper: rule.optimizer.start(), rule };
+    let mut other = Descent { stepper: rule.optimizer.start(), rule: rule.clone() };
     other.restore(state.copy()).expect("its own");
     assert!(other.state().expect("copies").same_bytes(&state));
+    let mut forgetful =
+        Descent { stepper: rule.optimizer.start(), rule: Bptt { forget_moments: true, ..rule.clone() } };
+    forgetful.restore(state.copy()).expect("its own");
+    forgetful.refit(&network).expect("follows");
+    let fresh = Descent { stepper: rule.optimizer.start(), rule };
+    assert!(forgetful.state().expect("copies").same_bytes(&fresh.state().expect("copies")));
 }
 
 #[test]

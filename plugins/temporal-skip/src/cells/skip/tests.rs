@@ -70,15 +70,8 @@ fn states(cell: &Skip, setting: Setting, inputs: &[f64], borders: &[usize]) -> V
 fn states_on(fast: bool, cell: &Skip, setting: Setting, inputs: &[f64], borders: &[usize]) -> Vec<[f64; 2]> {
     let network = build(cell);
     let (workers, lesson) = (Workers::new(1).expect("one"), Lesson::default());
-    let rollout = Rollout {
-        task: &Idle,
-        lesson: &lesson,
-        setting,
-        stream: Stream::new(1),
-        workers: &workers,
-        fast,
-        settle: 0,
-    };
+    let rollout =
+        Rollout { task: &Idle, lesson: &lesson, setting, stream: Stream::new(1), workers: &workers, fast, settle: 0 };
     let time = inputs.len();
     let ends = borders.iter().skip(1).copied().chain([time]);
     let periods = borders.iter().zip(ends).map(|(start, end)| Period::new("part", *start, end)).collect();

@@ -1,7 +1,7 @@
 //! A history without its stages, as the inner curriculum sees it.
 
-use synfire::curriculum::{History, LessonRecord};
 use synfire::Lesson;
+use synfire::curriculum::{History, LessonRecord};
 
 /// Name of the stage's number among the scheduled ones.
 pub const STAGE: &str = "stage";

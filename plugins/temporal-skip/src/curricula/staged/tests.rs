@@ -100,7 +100,8 @@ fn stages_may_end_by_performance() {
 #[test]
 fn the_inner_curriculum_ends_training_in_any_stage_and_sees_no_stages() {
     let inner = json!({ "type": "threshold", "threshold": 0.99, "patience": 2 });
-    let options = json!({ "stages": 5, "updates_per_stage": 10, "inner": inner, "schedule": { "beta": { "from": 0, "to": 1 } } });
+    let options =
+        json!({ "stages": 5, "updates_per_stage": 10, "inner": inner, "schedule": { "beta": { "from": 0, "to": 1 } } });
     let curriculum = staged(options);
     let mut history = History::default();
     for accuracy in [0.5, 0.995, 0.995] {
@@ -116,8 +117,7 @@ fn the_inner_curriculum_ends_training_in_any_stage_and_sees_no_stages() {
         });
         let curriculum = staged(options);
         let mut history = History::default();
-        let lessons: Vec<Lesson> =
-            (0..6).map(|_| round(&*curriculum, &mut history, 0.5).expect("goes on")).collect();
+        let lessons: Vec<Lesson> = (0..6).map(|_| round(&*curriculum, &mut history, 0.5).expect("goes on")).collect();
         let levels: Vec<usize> = lessons.iter().map(|lesson| lesson.levels[0].level).collect();
         assert_eq!(levels, [3, 3, 3, 4, 4, 4]);
         assert_eq!(lessons.iter().map(|lesson| lesson.schedule[STAGE]).collect::<Vec<_>>(), expected);

@@ -184,11 +184,16 @@ mod tests {
                 let gap = (a.strength - b.strength).abs();
                 // twice a difference between 0.1 and 0.2
                 assert!((0.2 - 1e-12..0.4).contains(&gap), "{gap}");
-                assert!(trial.first.get(1).is_none_or(|other| other.modality == 1 - modality && other.angle == a.angle));
+                assert!(
+                    trial.first.get(1).is_none_or(|other| other.modality == 1 - modality && other.angle == a.angle)
+                );
             }
             is_half(drawn.iter().filter(|trial| trial.difference > 0.0).count());
             let agree = drawn.iter().filter(|t| {
-                t.first.get(1).zip(t.second.get(1)).is_some_and(|(a, b)| (a.strength > b.strength) == (t.difference > 0.0))
+                t.first
+                    .get(1)
+                    .zip(t.second.get(1))
+                    .is_some_and(|(a, b)| (a.strength > b.strength) == (t.difference > 0.0))
             });
             if rings == 2 {
                 is_half(agree.count());

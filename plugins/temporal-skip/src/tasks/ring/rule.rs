@@ -117,6 +117,9 @@ mod tests {
         let all = [Structure::Immediate, Structure::Delayed, Structure::TwoStimuli];
         assert_eq!(all.map(count), [9, 2, 9]);
         let names: Vec<_> = RULES.iter().map(|rule| rule.name).collect();
-        assert_eq!(names.join(" "), "go rtgo dlygo anti rtanti dlyanti dm1 dm2 ctxdm1 ctxdm2 multsendm dlydm1 dlydm2 ctxdlydm1 ctxdlydm2 multsendlydm dms dnms dmc dnmc");
+        assert_eq!(
+            names.join(" "),
+            "go rtgo dlygo anti rtanti dlyanti dm1 dm2 ctxdm1 ctxdm2 multsendm dlydm1 dlydm2 ctxdlydm1 ctxdlydm2 multsendlydm dms dnms dmc dnmc"
+        );
     }
 }

@@ -248,7 +248,8 @@ fn held<const W: usize>(rows: &[[f32; W]], steps: usize) -> Tensor {
 /// The trials of rows that share their epochs.
 pub fn trials(rows: &[Row], epochs: &Epochs) -> Result<Trials> {
     let inputs_in = |name: &str, steps: usize| held(&rows.iter().map(|row| row.input(name)).collect::<Vec<_>>(), steps);
-    let targets_in = |late: bool, steps: usize| held(&rows.iter().map(|row| row.target(late)).collect::<Vec<_>>(), steps);
+    let targets_in =
+        |late: bool, steps: usize| held(&rows.iter().map(|row| row.target(late)).collect::<Vec<_>>(), steps);
     let start = epochs.response_start();
     let inputs: Vec<Tensor> = epochs.epochs.iter().map(|(name, steps)| inputs_in(name, *steps)).collect();
     let values = [targets_in(false, start), targets_in(true, epochs.total() - start)];

@@ -27,9 +27,8 @@ fn play(task: &RuleReversal, trials: &Trials, policy: impl Fn(&Heard, &mut usize
     for trial in 0.. {
         let time = inputs.size()[0];
         times.push(time);
-        let ever = |channel: i64, row: usize| {
-            inputs.select(2, channel).select(1, row as i64).max().double_value(&[]) > 0.0
-        };
+        let ever =
+            |channel: i64, row: usize| inputs.select(2, channel).select(1, row as i64).max().double_value(&[]) > 0.0;
         for row in 0..batch {
             assert!(ever(0, row) != ever(1, row), "one stimulus");
             assert_eq!(ever(2, row) != ever(3, row), trial > 0, "feedback on the trial before");
@@ -137,9 +136,9 @@ fn wrong_options_and_outputs_are_refused() {
     let message = problems.into_result().expect_err("two problems").to_string();
     assert!(message.contains("task.trials is 1, must be between 2 and 41"), "{message}");
     assert!(message.contains("task.response_ms is 150, must be more than 200 ms by a step"), "{message}");
-    let wide = Lesson { dt_ms: Some(400.0), ..Lesson::default() };
+    let wide = Lesson { dt_ms: Some(600.0), ..Lesson::default() };
     let error = RuleReversal::default().trials(&wide, 2, &mut Stream::new(1)).expect_err("too coarse").to_string();
-    assert!(error.contains("sets the time step to 400 ms"), "{error}");
+    assert!(error.contains("sets the time step to 600 ms"), "{error}");
     let mut rest = draw(&RuleReversal::default(), &evaluation(), 3).rest.expect("closed loop");
     let narrow = Tensor::zeros([3, 3, 1], (Kind::Float, Device::Cpu));
     assert!(rest.next(&[narrow]).expect_err("one output").to_string().contains("[3, 3, 1]"));
