@@ -47,8 +47,8 @@ fn members_end_together_when_the_middle_of_them_has_learned() {
             "{run}"
         );
         assert_eq!(run["updates"].as_u64(), Some(end));
-        for k in 0..3 {
-            assert_eq!(metrics(&member(place, k)), all[k][..end as usize / 10], "member {k} at {threads} threads");
+        for (k, alone) in all.iter().enumerate() {
+            assert_eq!(metrics(&member(place, k)), alone[..end as usize / 10], "member {k} at {threads} threads");
         }
     }
     for k in 0..3 {

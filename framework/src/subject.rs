@@ -158,9 +158,9 @@ impl<'a> RunView<'a> {
         &self.last.state.history
     }
 
-    /// The lesson that was trained last, or the default one.
+    /// The lesson that was trained last, or the default one, at the task's own time step: coarse ones are a device of training.
     pub fn lesson(&self) -> Lesson {
-        self.history().lesson().cloned().unwrap_or_default()
+        Lesson { dt_ms: None, ..self.history().lesson().cloned().unwrap_or_default() }
     }
 
     /// Whether the curriculum is done with the lesson that was trained last, and has another one or nothing more to train.
