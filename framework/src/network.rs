@@ -70,14 +70,7 @@ impl Readout {
 
     /// No heads yet, `outputs` wide, with a bias.
     pub fn new(outputs: usize) -> Self {
-        Self {
-            heads: Vec::new(),
-            outputs,
-            bias: true,
-            feedback: None,
-            units: None,
-            start: HeadStart::default(),
-        }
+        Self { heads: Vec::new(), outputs, bias: true, feedback: None, units: None, start: HeadStart::default() }
     }
 }
 

@@ -64,7 +64,9 @@ pub(super) fn gradient(shared: &Shared, block: Block, wanted: Wanted) -> Result<
     with_grad(|| match (shared.rate_form(), folding) {
         (Some(form), Some(folding)) if form.mixing.is_none() => by_adjoint(shared, block, wanted, &form, &folding),
         // A window counts steps from the start of a segment, shortcuts do not: together they are left to autograd.
-        (Some(form), Some(folding)) if wanted.window.is_none() => by_mixed_adjoint(shared, block, wanted, &form, &folding),
+        (Some(form), Some(folding)) if wanted.window.is_none() => {
+            by_mixed_adjoint(shared, block, wanted, &form, &folding)
+        }
         _ => by_autograd(shared, block, wanted),
     })
 }

@@ -1,7 +1,7 @@
 //! Forward: segments of trials through the network, on the fast path or step by step.
 
-use super::{Block, Record, Shared};
 use super::course::Course;
+use super::{Block, Record, Shared};
 use crate::cell::{Clock, Setting};
 use crate::network;
 use crate::recurrence::mixing::{period_at, since_border};
