@@ -290,6 +290,7 @@ mod tests {
             frozen: vec!["input.*".into()],
             drop_heads: vec![0],
             dt_ms: Some(10.0),
+            ..Lesson::default()
         };
         let other = lesson.at_levels([(5, 2)]);
         let expected = Lesson {

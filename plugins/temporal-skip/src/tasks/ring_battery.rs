@@ -173,7 +173,7 @@ mod tests {
         let weight = trials.targets[0].weight.as_ref().expect("windows");
         let ends = [(0, 200, 300), (2, 400, 500), (16, 500, 600)];
         for (row, start, end) in ends {
-            assert_eq!(trials.conditions[RESPONSE_START][row as usize], f64::from(start as i32));
+            assert_eq!(trials.conditions[RESPONSE_START][row as usize], f64::from(start));
             assert!(weight.double_value(&[end - 1, row]) > 0.0);
             if end < 600 {
                 assert_eq!(weight.narrow(0, end, 600 - end).select(1, row).sum(Kind::Double).double_value(&[]), 0.0);
