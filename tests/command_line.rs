@@ -84,7 +84,7 @@ fn json_of_every_command_has_the_promised_fields() {
     assert_eq!(run["updates"], 10);
     let listed = json(at, &["list", "task"]);
     let first = &listed.as_array().expect("an array")[0];
-    for field in ["kind", "name", "summary", "crate", "source"] {
+    for field in ["kind", "name", "summary", "crate", "source", "plugin"] {
         assert!(first.get(field).is_some(), "list --json has no {field}: {first}");
     }
     let described = json(at, &["describe", "cell", "leaky-rnn"]);
@@ -145,6 +145,7 @@ fn help_of_every_command_ends_with_examples() {
         "export",
         "completions",
         "doctor",
+        "plugin",
     ];
     for command in commands {
         let help = done(folder.path(), &[command, "--help"]).out;

@@ -5,6 +5,7 @@ mod command_line;
 mod ensembles;
 mod folders;
 mod papers;
+mod plugins;
 mod program;
 mod recipe;
 mod registry;

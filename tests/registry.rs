@@ -15,7 +15,9 @@ fn every_plugin_crate_of_the_workspace_is_linked_and_brings_something() {
     let crates: BTreeSet<&str> = registry.iter().map(|c| c.crate_name()).collect();
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
     for entry in std::fs::read_dir(plugins).expect("plugins folder").flatten() {
-        if entry.path().join("Cargo.toml").is_file() {
+        let manifest = std::fs::read_to_string(entry.path().join("Cargo.toml")).unwrap_or_default();
+        // An external plugin is loaded, not linked.
+        if !manifest.is_empty() && !manifest.contains("cdylib") {
             let name = format!("synfire_{}", entry.file_name().to_string_lossy().replace('-', "_"));
             assert!(
                 crates.contains(name.as_str()),

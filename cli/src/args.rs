@@ -1,11 +1,12 @@
 //! The command line: global flags, and one variant for each command.
 
 use crate::commands::{
-    analyze, bench, check, cite, completions, describe, doctor, evaluate, export, import, init, list, report, resume,
-    run, runs, schema,
+    analyze, bench, check, cite, completions, describe, doctor, evaluate, export, import, init, list, plugin, report,
+    resume, run, runs, schema,
 };
 use crate::output::{Answer, Program};
 use clap::{ArgAction, Parser, Subcommand};
+use std::path::PathBuf;
 use synfire::Result;
 
 /// Train recurrent neural networks on cognitive and memory tasks, and take them apart.
@@ -24,6 +25,9 @@ pub struct Args {
     /// Say more: -v what is done, -vv everything (or set SYNFIRE_LOG)
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
+    /// Load an external plugin; may be given several times. Experiment files name theirs as plugins = ["FILE"]
+    #[arg(long = "plugin", global = true, value_name = "FILE", help_heading = "Plugins")]
+    pub plugin: Vec<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -85,6 +89,8 @@ commands! {
     Bench(bench);
     /// Print the completion script of a shell
     Completions(completions);
+    /// Make, check and list external plugins
+    Plugin(plugin);
     /// Say what was found on this machine, what is wrong, and how to mend it
     Doctor(doctor);
 }

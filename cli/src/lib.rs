@@ -10,8 +10,10 @@ mod commands;
 mod folders;
 mod init;
 mod levels;
+mod libtorch;
 mod linked;
 mod output;
+mod plugins;
 mod progress;
 mod query;
 mod schema;
@@ -45,7 +47,9 @@ fn run(arguments: Vec<OsString>) -> u8 {
     std::panic::set_hook(Box::new(|panic| tracing::debug!("{panic}")));
     let output = Output { json: args.json, quiet: args.quiet };
     let work = || {
-        let program = Program { registry: Registry::linked()?, output, bars };
+        let mut registry = Registry::linked()?;
+        plugins::load(&args, &arguments, &mut registry)?;
+        let program = Program { registry, output, bars };
         args.command.execute(&program)
     };
     let answer = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {

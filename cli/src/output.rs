@@ -100,6 +100,9 @@ pub fn error_value(error: &Error) -> Value {
         Error::NotFinite { what, update } => json!({ "what": what, "update": update }),
         Error::Panicked { component, .. } => json!({ "component": component }),
         Error::Io { path, .. } => json!({ "path": path }),
+        Error::Plugin(refusal) => json!({
+            "refusal": refusal.kind(), "file": refusal.file(), "mismatches": refusal.mismatches(),
+        }),
         Error::File { path, problem, remedy } => json!({ "path": path, "problem": problem, "remedy": remedy }),
         _ => json!({}),
     };

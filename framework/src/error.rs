@@ -64,8 +64,8 @@ pub enum Error {
         because: String,
     },
     /// An external plugin was refused.
-    #[error("plugin refused: {0}")]
-    Plugin(String),
+    #[error(transparent)]
+    Plugin(#[from] crate::plugin::PluginError),
     /// A component panicked; the run stopped at its last checkpoint.
     #[error("{component} panicked: {message}")]
     Panicked {
@@ -222,6 +222,11 @@ impl Problems {
     /// Take over problems found elsewhere.
     pub fn extend(&mut self, problems: Vec<Problem>) {
         self.found.extend(problems);
+    }
+
+    /// How many were found so far.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len()
     }
 
     /// Everything found.

@@ -13,6 +13,8 @@ pub mod network;
 mod objective;
 pub mod observer;
 pub mod optimizer;
+#[expect(unsafe_code, reason = "reads and calls what a library exports, and drops objects with their panics caught")]
+pub mod plugin;
 pub mod property;
 pub mod recurrence;
 pub mod registry;
@@ -46,4 +48,4 @@ pub use rule::{Learner, LearningRule, StepReport};
 pub use subject::Subject;
 pub use task::{Task, TaskSpec, Trials};
 pub use tensors::Tensors;
-pub use {inventory, schemars, serde, serde_json, tch, typetag};
+pub use {inventory, schemars, serde, serde_json, tch, tracing, typetag};

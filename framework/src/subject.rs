@@ -87,6 +87,7 @@ impl<'a> RunView<'a> {
         registry: &'a Registry,
         workers: &'a Workers,
     ) -> Result<Vec<Self>> {
+        dir.require_plugins(registry)?;
         let members = dir.members(&experiment);
         let several = members.len() > 1;
         members

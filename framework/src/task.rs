@@ -73,6 +73,18 @@ pub struct TaskSpec {
 }
 
 impl TaskSpec {
+    /// Stands in for the spec of a task that failed to say it: no channels, no outputs.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            inputs: Vec::new(),
+            outputs: 0,
+            objective: Objective::classify(Answer::FinalStep),
+            dt_ms: None,
+            difficulty: None,
+            closed_loop: false,
+        }
+    }
+
     /// The properties that follow from the spec.
     pub fn properties(&self) -> Properties {
         let mut properties = Properties::from([Property::ScalarError, Property::TargetSignal]);

@@ -272,7 +272,8 @@ impl<'a> Trainer<'a> {
 
     fn save(&mut self) -> Result<()> {
         self.log.flush()?;
-        self.dir.save_checkpoint(&self.network, &self.learner.state()?, &self.history)
+        let plugins = self.registry.plugins().cloned().collect();
+        self.dir.save_checkpoint_with(&self.network, &self.learner.state()?, &self.history, plugins)
     }
 
     fn finish(&mut self, reason: String) -> Result<Ending> {

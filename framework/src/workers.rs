@@ -4,8 +4,9 @@ mod cores;
 
 use crate::{Error, Result};
 use cores::Cores;
+use std::any::Any;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -14,9 +15,34 @@ use std::sync::{Mutex, PoisonError};
 /// libtorch sums in another order with another number of threads; ours work on blocks that do not depend on their number, so the
 /// same seed gives the same bytes with any of them.
 pub struct Workers {
-    pool: Option<rayon::ThreadPool>,
+    pool: Option<Box<dyn Pool>>,
     threads: usize,
     cores: Cores,
+}
+
+/// Threads that work side by side with the one that asks them to.
+///
+/// A trait object, because a plugin that is handed [`Workers`] has a copy of the thread library of its own, which does not know the
+/// program's threads: the code that wakes them must be the one that started them.
+trait Pool: Send + Sync {
+    /// Call `work` on this thread and on so many others; it does not panic.
+    fn together(&self, others: usize, cores: &Cores, work: &(dyn Fn() + Sync));
+}
+
+impl Pool for rayon::ThreadPool {
+    fn together(&self, others: usize, cores: &Cores, work: &(dyn Fn() + Sync)) {
+        one_torch_thread();
+        cores.leave();
+        self.in_place_scope(|scope| {
+            for _ in 0..others {
+                scope.spawn(|_| {
+                    work();
+                    cores.note(rayon::current_thread_index());
+                });
+            }
+            work();
+        });
+    }
 }
 
 impl Workers {
@@ -40,6 +66,7 @@ impl Workers {
             // Until each of them is ready, none may compute: see `one_torch_thread`.
             pool.broadcast(|_| ());
         }
+        let pool = pool.map(|pool| Box::new(pool) as Box<dyn Pool>);
         Ok(Self { pool, threads, cores: Cores::new(threads - 1) })
     }
 
@@ -56,33 +83,42 @@ impl Workers {
     /// Apply `work` to every item, side by side; results come in the order of the items.
     ///
     /// The calling thread works, too.
+    ///
+    /// # Panics
+    /// When `work` does, after all items are done.
     pub fn map<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
         let Some(pool) = self.pool.as_ref().filter(|_| items.len() > 1) else {
             return items.into_iter().map(work).collect();
         };
-        one_torch_thread();
-        let places: Vec<Mutex<(Option<T>, Option<R>)>> =
-            items.into_iter().map(|item| Mutex::new((Some(item), None))).collect();
+        let places: Vec<Mutex<Place<T, R>>> = items.into_iter().map(|item| Mutex::new(Place::Waiting(item))).collect();
         let next = AtomicUsize::new(0);
         let take_turns = || {
             while let Some(place) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
                 // Each place is taken once, so nobody waits for its lock.
                 let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-                place.1 = place.0.take().map(&work);
+                if let Place::Waiting(item) = std::mem::replace(&mut *place, Place::Taken) {
+                    // A panic may not reach the threads: they may be those of another image.
+                    *place = Place::Done(catch_unwind(AssertUnwindSafe(|| work(item))));
+                }
             }
         };
-        self.cores.leave();
-        pool.in_place_scope(|scope| {
-            for _ in 1..self.threads.min(places.len()) {
-                scope.spawn(|_| {
-                    take_turns();
-                    self.cores.note(rayon::current_thread_index());
-                });
-            }
-            take_turns();
-        });
-        places.into_iter().filter_map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner).1).collect()
+        pool.together(self.threads.min(places.len()) - 1, &self.cores, &take_turns);
+        let places = places.into_iter().map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner));
+        places
+            .map(|place| match place {
+                Place::Done(Ok(result)) => result,
+                Place::Done(Err(payload)) => resume_unwind(payload),
+                Place::Waiting(_) | Place::Taken => panic!("a thread of the pool ended before its work"),
+            })
+            .collect()
     }
+}
+
+/// An item on its way through the threads.
+enum Place<T, R> {
+    Waiting(T),
+    Taken,
+    Done(std::thread::Result<R>),
 }
 
 /// Keep libtorch to one thread on the calling thread.
@@ -112,12 +148,16 @@ pub fn one_torch_thread() {
 /// What `work` returns, or [`Error::Panicked`].
 pub fn guarded<R>(component: &str, work: impl FnOnce() -> Result<R>) -> Result<R> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        let text = payload.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_string())).unwrap_or_default();
-        // libtorch appends a C++ stack trace to its messages.
-        let message = text.lines().next().unwrap_or("no message").to_string();
-        Err(Error::Panicked { component: component.to_string(), message })
+        Err(Error::Panicked { component: component.to_string(), message: panic_text(&*payload) })
     })
+}
+
+/// The text of a panic of this image.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    // libtorch appends a C++ stack trace to its messages.
+    text.lines().next().unwrap_or("no message").to_string()
 }
 
 #[cfg(test)]
@@ -128,6 +168,23 @@ mod tests {
     fn results_keep_the_order_of_items() {
         let workers = Workers::new(3).expect("threads");
         assert_eq!(workers.map((0..50).collect(), |i| i * i), (0..50).map(|i| i * i).collect::<Vec<i32>>());
+    }
+
+    #[test]
+    fn a_panic_on_a_thread_reaches_who_asked() {
+        let workers = Workers::new(2).expect("threads");
+        let done = std::sync::atomic::AtomicUsize::new(0);
+        let work = |i: usize| {
+            done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            assert!(i != 3, "the third");
+        };
+        let error = guarded("rule 'x'", || Ok(workers.map((0..20).collect(), work))).expect_err("panics");
+        assert_eq!(error.to_string(), "rule 'x' panicked: the third");
+        assert_eq!(done.into_inner(), 20, "the others are done all the same");
+        // and inside one another, as an analysis does that plays trials in its own blocks
+        let inner =
+            workers.map((0..4).collect(), |i: u64| workers.map((0..4).collect(), |j: u64| i * j).iter().sum::<u64>());
+        assert_eq!(inner, [0, 6, 12, 18]);
     }
 
     #[test]

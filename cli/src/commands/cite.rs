@@ -27,16 +27,7 @@ pub struct Args {
 pub fn execute(args: &Args, program: &Program) -> Result<Answer> {
     let parts = match &args.of {
         Some(path) => used(path, program)?,
-        None => program
-            .registry
-            .iter()
-            .map(|component| Part {
-                kind: component.kind,
-                name: component.name.into(),
-                origin: component.crate_name().into(),
-                source: component.source(),
-            })
-            .collect(),
+        None => program.registry.iter().map(|component| Part::of(component, &program.registry)).collect(),
     };
     let mut text = String::new();
     let mut done: Vec<&str> = Vec::new();

@@ -1,6 +1,6 @@
 //! `synfire describe`: a component's manual.
 
-use crate::commands::list::parse_kind;
+use crate::commands::list::{origin, parse_kind};
 use crate::output::{Answer, Program};
 use crate::schema::fields;
 use crate::wrap::wrap;
@@ -35,13 +35,15 @@ pub fn execute(args: &Args, program: &Program) -> Result<Answer> {
     let schema = component.schema();
     let defaults = component.defaults()?;
     let (needs, provides) = properties(kind, component.name, &program.registry)?;
-    let origin = component.crate_name().replace('_', "-");
+    let (origin, plugin) = origin(component, program);
     let json = json!({
         "kind": kind, "name": component.name, "summary": component.summary(), "manual": component.manual(),
         "crate": origin, "schema": schema, "defaults": defaults, "needs": needs, "provides": provides,
-        "source": component.source(),
+        "source": component.source(), "plugin": plugin,
     });
-    let mut text = format!("{kind} {}  ({origin})\n\n{}\n", component.name, component.manual());
+    let from =
+        plugin.map_or(origin, |plugin| format!("plugin {} {}: {}", plugin.name, plugin.version, plugin.file.display()));
+    let mut text = format!("{kind} {}  ({from})\n\n{}\n", component.name, component.manual());
     let mut rows = Vec::new();
     options(&schema, &schema, defaults.as_object().unwrap_or(&Map::new()), "", &mut rows);
     if !rows.is_empty() {

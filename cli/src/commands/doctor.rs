@@ -1,5 +1,6 @@
 //! `synfire doctor`: what was found on this machine, what is wrong, how to mend it.
 
+use crate::libtorch::loaded_libtorch;
 use crate::output::{Answer, Program};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -61,6 +62,9 @@ pub fn execute(_: &Args, program: &Program) -> Result<Answer> {
         .collect();
     let words: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     findings.found("components", words.join(", "));
+    let plugins: Vec<String> = program.registry.plugins().map(|o| format!("{} {}", o.name, o.version)).collect();
+    let none = "none is loaded; --plugin FILE loads one".to_string();
+    findings.found("plugins", if plugins.is_empty() { none } else { plugins.join(", ") });
     for kind in [Kind::Task, Kind::Cell, Kind::Curriculum, Kind::Rule] {
         if program.registry.of_kind(kind).next().is_none() {
             findings.wrong(
@@ -85,6 +89,7 @@ pub fn execute(_: &Args, program: &Program) -> Result<Answer> {
         "ok": problems.is_empty(), "problems": problems, "synfire": env!("CARGO_PKG_VERSION"),
         "libtorch": { "version": torch.version, "expected": LIBTORCH, "path": torch.path, "cuda": utils::has_cuda() },
         "gpus": gpus, "threads": cores, "libtorch_threads": torch_threads, "components": counts,
+        "plugins": program.registry.plugins().collect::<Vec<_>>(),
         "terminal": terminal, "runs_writable": writable.is_ok(),
     });
     let width = findings.lines.iter().map(|(what, _)| what.len()).max().unwrap_or(0);
@@ -113,16 +118,6 @@ fn libtorch(findings: &mut Findings) -> Torch {
         );
     }
     Torch { version, path }
-}
-
-/// The folder from which the system loaded libtorch, where it can say so.
-fn loaded_libtorch() -> Option<PathBuf> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let path = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..])).find(|path| {
-        let file = path.rsplit('/').next().unwrap_or_default();
-        file.starts_with("libtorch_cpu") || file == "libtorch.so"
-    })?;
-    Some(Path::new(path).parent()?.to_path_buf())
 }
 
 /// What the headers of a libtorch say.

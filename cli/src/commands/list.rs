@@ -2,6 +2,7 @@
 
 use crate::output::{Answer, Program};
 use serde_json::{Value, json};
+use synfire::plugin::Origin;
 use synfire::registry::near;
 use synfire::table::Table;
 use synfire::{Component, Error, Kind, Result};
@@ -34,6 +35,12 @@ pub fn parse_kind(word: &str) -> Result<Kind> {
     })
 }
 
+/// The crate that brings a component, and the plugin that brings the crate, if one does.
+pub fn origin<'a>(component: &Component, program: &'a Program) -> (String, Option<&'a Origin>) {
+    let plugin = program.registry.plugin_of(component.kind, component.name);
+    (component.crate_name().replace('_', "-"), plugin)
+}
+
 /// Do it.
 ///
 /// # Errors
@@ -45,16 +52,19 @@ pub fn execute(args: &Args, program: &Program) -> Result<Answer> {
     };
     let components: Vec<&Component> = kinds.iter().flat_map(|kind| program.registry.of_kind(*kind)).collect();
     let row = |component: &&Component| {
-        (component.kind.word(), component.name, component.summary(), component.crate_name().replace('_', "-"))
+        let (crate_name, plugin) = origin(component, program);
+        let from = plugin.map_or(crate_name, |plugin| format!("plugin {} {}", plugin.name, plugin.version));
+        (component.kind.word(), component.name, component.summary(), from)
     };
     let mut table = Table::new("components", "", &["kind", "name", "summary", "crate"]);
     components.iter().for_each(|component| table.push(row(component)));
     let json: Vec<Value> = components
         .iter()
         .map(|component| {
+            let (crate_name, plugin) = origin(component, program);
             json!({
                 "kind": component.kind, "name": component.name, "summary": component.summary(),
-                "crate": component.crate_name().replace('_', "-"), "source": component.source(),
+                "crate": crate_name, "source": component.source(), "plugin": plugin,
             })
         })
         .collect();

@@ -12,6 +12,7 @@ pub mod export;
 pub mod import;
 pub mod init;
 pub mod list;
+pub mod plugin;
 pub mod report;
 pub mod resume;
 pub mod run;

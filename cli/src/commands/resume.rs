@@ -50,6 +50,11 @@ pub fn execute(args: &Args, program: &Program) -> Result<Answer> {
     if let Some(device) = &args.device {
         experiment.device.clone_from(device);
     }
+    if program.registry.plugins().next().is_some() {
+        // Where they are now.
+        experiment.plugins = program.registry.plugins().map(|origin| origin.file.clone()).collect();
+    }
+    dir.require_plugins(&program.registry)?;
     experiment.parts(&program.registry)?;
     let threads = threads(args.threads);
     let finished = manifest.is_some_and(|manifest| manifest.status == Status::Finished);

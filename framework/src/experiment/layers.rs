@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Key of an experiment file that names the files it is laid over, by paths from its own folder.
 pub const EXTENDS: &str = "extends";
 
+/// Key of an experiment file that names the plugins whose components it uses.
+const PLUGINS: &str = "plugins";
+
 /// An experiment in the making: a tree of values to which a file and flags are applied in turn.
 #[derive(Clone, Debug, Default)]
 pub struct Layers(Map<String, Value>);
@@ -54,6 +57,7 @@ impl Layers {
         }
         let text = String::from_utf8(bytes).map_err(|_| refuse(&"is not text", "give a TOML file"))?;
         let mut own = Self::from_toml(&text).map_err(|error| error.in_file(path))?;
+        own.root_plugins(file.parent().unwrap_or(Path::new("")));
         let bases = match own.0.remove(EXTENDS) {
             None => return Ok(own),
             Some(Value::String(base)) => vec![base],
@@ -70,6 +74,23 @@ impl Layers {
         above.pop();
         all.lay(own);
         Ok(all)
+    }
+
+    /// Paths of plugins are from the folder of the file that names them; from here on they are good anywhere.
+    fn root_plugins(&mut self, folder: &Path) {
+        if let Some(Value::Array(files)) = self.0.get_mut(PLUGINS) {
+            for file in files.iter_mut() {
+                let Some(path) = file.as_str().map(|path| folder.join(path)) else { continue };
+                let path = path.canonicalize().or_else(|_| std::path::absolute(&path)).unwrap_or(path);
+                *file = path.to_string_lossy().into_owned().into();
+            }
+        }
+    }
+
+    /// The files of plugins that are named.
+    pub fn plugins(&self) -> Vec<PathBuf> {
+        let files = self.0.get(PLUGINS).and_then(Value::as_array);
+        files.into_iter().flatten().filter_map(|file| file.as_str().map(PathBuf::from)).collect()
     }
 
     /// Lay another tree over this one: what it sets wins. A component of another type drops the options of the one before; lists
@@ -276,6 +297,18 @@ mod tests {
             let message = read(name).expect_err("refused").to_string();
             assert!(message.contains(part), "{message}");
         }
+    }
+
+    #[test]
+    fn plugins_are_found_from_the_folder_of_the_file() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let inner = folder.path().join("inner");
+        std::fs::create_dir(&inner).expect("writable");
+        std::fs::write(inner.join("base.toml"), "plugins = [\"libx.so\", \"/lib/y.so\"]").expect("writable");
+        std::fs::write(folder.path().join("top.toml"), "extends = \"inner/base.toml\"").expect("writable");
+        let layers = Layers::read(&folder.path().join("top.toml")).expect("reads");
+        assert_eq!(layers.plugins(), [inner.join("libx.so"), PathBuf::from("/lib/y.so")]);
+        assert_eq!(layers.experiment().expect("valid").plugins, layers.plugins());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::path::PathBuf;
 use tch::Device;
 
 /// Everything that determines a run.
@@ -33,6 +34,9 @@ pub struct Experiment {
     pub members: usize,
     /// `auto` (a GPU if there is one), `cpu` or `cuda:N`.
     pub device: String,
+    /// Files of external plugins whose components it uses; in an experiment file, paths from its own folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<PathBuf>,
     /// What the network is asked to do.
     pub task: Spec<dyn Task>,
     /// How its units work.
@@ -54,6 +58,7 @@ impl Default for Experiment {
             seed: 1,
             members: 1,
             device: "auto".into(),
+            plugins: Vec::new(),
             task: Spec::new("n-parity"),
             cell: Spec::new("leaky-rnn"),
             curriculum: Spec::new("fixed-budget"),
@@ -200,6 +205,9 @@ impl Experiment {
     /// As [`Experiment::parts`].
     pub fn resolve(&self, registry: &Registry) -> Result<Self> {
         let mut resolved = self.clone();
+        if registry.plugins().next().is_some() {
+            resolved.plugins = registry.plugins().map(|origin| origin.file.clone()).collect();
+        }
         resolved.task = registry.resolve(&self.task, "task")?;
         resolved.cell = registry.resolve(&self.cell, "cell")?;
         resolved.curriculum = registry.resolve(&self.curriculum, "curriculum")?;

@@ -2,6 +2,7 @@
 
 use super::RunDir;
 use crate::network::{Network, Readout};
+use crate::plugin::Origin;
 use crate::storage::{atomic, checksum, tensor_file};
 use crate::{Error, History, Result, Tensors};
 use serde::{Deserialize, Serialize};
@@ -19,12 +20,15 @@ pub struct State {
     pub history: History,
     /// The network's heads.
     pub readout: Readout,
+    /// The external plugins that were loaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<Origin>,
 }
 
 impl State {
     /// The state of a training at present.
     pub fn new(history: &History, network: &Network) -> Self {
-        Self { version: 1, history: history.clone(), readout: network.readout.clone() }
+        Self { version: 1, history: history.clone(), readout: network.readout.clone(), plugins: Vec::new() }
     }
 }
 
@@ -53,6 +57,16 @@ impl RunDir {
         updates
     }
 
+    /// The newest checkpoint's history, heads and plugins, without its tensors.
+    ///
+    /// # Errors
+    /// [`Error::File`] when there is none, or it is damaged.
+    pub fn last_state(&self) -> Result<State> {
+        let last = self.checkpoints().into_iter().next_back();
+        let update = last.ok_or_else(|| Error::file(&self.path, "has no checkpoint", ""))?;
+        atomic::read_json(self.checkpoint_path(update).join("state.json"))
+    }
+
     /// Whether the last checkpoint is as it was written.
     pub fn last_is_intact(&self) -> bool {
         self.checkpoints().last().is_some_and(|update| checksum::verify(self.checkpoint_path(*update)).is_ok())
@@ -63,6 +77,20 @@ impl RunDir {
     /// # Errors
     /// [`Error::Io`] when the system refuses; older checkpoints are then untouched.
     pub fn save_checkpoint(&self, network: &Network, learner: &Tensors, history: &History) -> Result<()> {
+        self.save_checkpoint_with(network, learner, history, Vec::new())
+    }
+
+    /// As [`RunDir::save_checkpoint`], with a record of the plugins that were loaded.
+    ///
+    /// # Errors
+    /// As [`RunDir::save_checkpoint`].
+    pub fn save_checkpoint_with(
+        &self,
+        network: &Network,
+        learner: &Tensors,
+        history: &History,
+        plugins: Vec<Origin>,
+    ) -> Result<()> {
         let target = self.checkpoint_path(history.updates);
         if target.is_dir() && checksum::verify(&target).is_ok() {
             return Ok(());
@@ -74,7 +102,7 @@ impl RunDir {
             let none = BTreeMap::new();
             tensor_file::save(folder.join("network.safetensors"), &network.parameters, &none)?;
             tensor_file::save(folder.join("learner.safetensors"), learner, &none)?;
-            atomic::write_json(folder.join("state.json"), &State::new(history, network))?;
+            atomic::write_json(folder.join("state.json"), &State { plugins, ..State::new(history, network) })?;
             checksum::write(&folder)?;
             atomic::replace_dir(&folder, &target)
         };

@@ -88,7 +88,7 @@ impl RunDir {
     ) -> Result<Self> {
         let run = Self::create(path, experiment)?;
         for (network, history) in networks {
-            run.save_checkpoint(network, &Tensors::new(), history)?;
+            run.save_checkpoint_with(network, &Tensors::new(), history, manifest.plugins.clone())?;
             manifest.updates = history.updates;
             manifest.metrics = history.evaluations.last().map(metrics).into_iter().collect();
         }

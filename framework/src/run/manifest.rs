@@ -1,7 +1,8 @@
 //! The manifest of a run: what made it, when, and why it stopped.
 
+use crate::plugin::Origin;
 use crate::storage::host;
-use crate::{Experiment, Kind, Registry, Result};
+use crate::{Component, Experiment, Kind, Registry, Result};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,22 @@ pub struct Part {
     pub origin: String,
     /// Its publication.
     pub source: String,
+    /// The external plugin that brings it, by its name in [`Manifest::plugins`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
+}
+
+impl Part {
+    /// What is recorded of a component.
+    pub fn of(component: &Component, registry: &Registry) -> Self {
+        Self {
+            kind: component.kind,
+            name: component.name.into(),
+            origin: component.crate_name().into(),
+            source: component.source(),
+            plugin: registry.plugin_of(component.kind, component.name).map(|origin| origin.name.clone()),
+        }
+    }
 }
 
 /// What made a run, when, and why it stopped.
@@ -68,6 +85,9 @@ pub struct Manifest {
     pub metrics: Vec<IndexMap<String, f64>>,
     /// The components that took part, with their publications.
     pub parts: Vec<Part>,
+    /// The external plugins that were loaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<Origin>,
     /// What the reader should know, for example assumptions of an import.
     pub notes: Vec<String>,
 }
@@ -93,6 +113,7 @@ impl Manifest {
             updates: 0,
             metrics: Vec::new(),
             parts: experiment.components(registry)?,
+            plugins: registry.plugins().cloned().collect(),
             notes: Vec::new(),
         })
     }
@@ -119,9 +140,7 @@ impl Experiment {
     pub fn components(&self, registry: &Registry) -> Result<Vec<Part>> {
         let mut parts: Vec<Part> = Vec::new();
         let mut add = |kind: Kind, name: &str| -> Result<()> {
-            let component = registry.find(kind, name)?;
-            let part =
-                Part { kind, name: name.into(), origin: component.crate_name().into(), source: component.source() };
+            let part = Part::of(registry.find(kind, name)?, registry);
             if !parts.contains(&part) {
                 parts.push(part);
             }

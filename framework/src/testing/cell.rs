@@ -1,47 +1,19 @@
 //! Checks of cells.
 
 use super::Findings;
+use super::reference::{AnyTask, STEPS};
 use crate::cell::{BuildContext, Clock, Mode, Setting};
 use crate::network::Network;
-use crate::objective::{Answer, Objective};
 use crate::registry::Slot;
 use crate::rollout::{Record, Rollout};
-use crate::task::{Target, Task, TaskSpec, Trials};
+use crate::task::{Task, Trials};
 use crate::tensors::values_f64;
 use crate::workers::Workers;
 use crate::{Cell, Lesson, Property, Registry, Result, Spec, Stream, Tensors};
-use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
 const UNITS: u64 = 6;
-const STEPS: i64 = 7;
 const ROWS: usize = 70; // more than one block
-
-/// Random input, random targets at every step: no task of interest, but every gradient is non-zero.
-#[derive(Debug, Serialize, Deserialize)]
-struct Probe;
-
-#[typetag::serde(name = "conformance-probe")]
-impl Task for Probe {
-    fn spec(&self) -> TaskSpec {
-        TaskSpec {
-            inputs: ["a", "b", "c"].map(String::from).to_vec(),
-            outputs: 2,
-            objective: Objective::regress(None),
-            dt_ms: Some(10.0),
-            difficulty: None,
-            closed_loop: false,
-        }
-    }
-
-    fn trials(&self, _: &Lesson, batch: usize, stream: &mut Stream) -> Result<Trials> {
-        let rows = batch as i64;
-        let mut draw = |channels: i64| stream.normal_tensor(&[STEPS, rows, channels], Kind::Double, Device::Cpu);
-        let (inputs, values) = (draw(3), draw(2));
-        let targets = vec![Target::new(0, None, Answer::EveryStep, values, None)];
-        Ok(Trials { inputs, targets, answer: Answer::EveryStep, ..Trials::default() })
-    }
-}
 
 struct Bench<'a> {
     cell: Box<dyn Cell>,
@@ -60,7 +32,7 @@ pub(super) fn check(registry: &Registry, findings: &mut Findings) {
     let Some(cell) = findings.value("with six units it is refused", registry.build(&spec, "cell")) else { return };
     let provides = Slot::provides(&*cell, registry);
     let Some(workers) = findings.value("threads", Workers::new(1)) else { return };
-    let context = BuildContext { registry, task: Probe.spec(), device: Device::Cpu, kind: Kind::Double };
+    let context = BuildContext { registry, task: AnyTask {}.spec(), device: Device::Cpu, kind: Kind::Double };
     let setting = Setting { mode: Mode::Training, dt_ms: Some(10.0), ..Setting::default() };
     let bench = Bench { cell, context, workers, setting, lesson: Lesson::default() };
     let Some(network) = findings.value("it cannot be built", bench.network(1)) else { return };
@@ -97,7 +69,7 @@ impl Bench<'_> {
 
     fn rollout(&self, fast: bool) -> Rollout<'_> {
         Rollout {
-            task: &Probe,
+            task: &AnyTask {},
             lesson: &self.lesson,
             setting: self.setting.clone(),
             stream: Stream::new(11),
@@ -108,7 +80,7 @@ impl Bench<'_> {
     }
 
     fn trials(&self, rows: usize) -> Result<Trials> {
-        Probe.trials(&self.lesson, rows, &mut Stream::new(3))
+        AnyTask {}.trials(&self.lesson, rows, &mut Stream::new(3))
     }
 
     fn forward(&self, network: &Network) -> Result<Option<String>> {

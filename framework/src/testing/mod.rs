@@ -1,20 +1,32 @@
-//! Conformance checks: what every component promises, run over a registry.
+//! The kit: what every component promises, checked over a registry. It is for crates of this workspace and for external plugins alike.
 //!
-//! A plugin crate's test reads:
+//! A crate's test reads:
 //!
 //! ```ignore
+//! // Mentioned, so that it is linked and its components are registered.
+//! use my_plugin as _;
+//!
 //! #[test]
-//! fn conformance() {
-//!     synfire::testing::assert_conforms(env!("CARGO_CRATE_NAME"));
+//! fn every_component_conforms() {
+//!     synfire::testing::assert_conforms("my_plugin");
 //! }
 //! ```
+//!
+//! Components are trained and looked at together with those that the test links; where it links none, small stand-ins take the places
+//! of the program's most common ones ([`registry`]).
 
+mod analysis;
 mod cell;
 mod curriculum;
+mod format;
 mod options;
+mod reference;
 mod task;
+#[cfg(test)]
+mod tests;
 mod training;
 
+pub use reference::registry;
 pub use training::{small, train_in_two_ways};
 
 use crate::{Component, Error, Kind, Registry, Result};
@@ -53,36 +65,56 @@ impl Findings<'_> {
     }
 }
 
-/// Check every component that `crate_name` brings; all of the registry's if it is empty.
+/// Check every component that `crate_name` brings, as `env!("CARGO_CRATE_NAME")` writes it; all linked ones if it is empty.
 ///
-/// Checked of all: documentation, source, defaults that pass their own check, options that survive TOML and JSON, unknown options
-/// refused. Of tasks: shapes, finite numbers, the same stream gives the same bytes, scores that add up over rows. Of cells: shapes,
-/// finite numbers, the fast path and the gradient against step by step and finite differences, rows independent of each other.
-/// Of curricula: a function of the history alone, levels that the task has. Of rules: training that is saved, restored and continued
-/// gives the same bytes as training in one go.
+/// | of | is checked |
+/// |---|---|
+/// | all | manual, source and a description of every option; defaults pass their own check; options survive TOML and JSON; unknown ones are refused |
+/// | tasks | shapes, finite numbers, the same stream gives the same bytes and another one others, scores that add up over rows, gradients of the score against finite differences, closed loops that can be played twice |
+/// | cells | shapes, finite numbers, fast path and gradient against step by step and finite differences, rows that do not see each other, a drive that does what is declared |
+/// | curricula | decisions that depend on the history alone, levels that the task has, reasons |
+/// | tasks, cells, curricula, rules | training that is saved, restored and continued gives the same bytes as training in one go |
+/// | analyses | the same findings at any number of threads, which come back from their files |
+/// | formats | rubbish is refused, a network that can be written comes back |
 ///
 /// # Errors
-/// When the registry cannot be built.
+/// When the registry cannot be built, or the crate brings nothing.
 pub fn conformance(crate_name: &str) -> Result<Vec<Failure>> {
-    let registry = Registry::linked()?;
-    let mut failures = Vec::new();
-    let mine = |component: &&Component| crate_name.is_empty() || component.crate_name() == crate_name;
-    let components: Vec<&'static Component> = registry.iter().filter(mine).collect();
-    if components.is_empty() {
-        return Err(Error::Failed(format!("the crate '{crate_name}' registers no component")));
+    let registry = registry()?;
+    let linked = Registry::linked()?;
+    let mine = |component: &Component| match crate_name {
+        "" => linked.find(component.kind, component.name).is_ok(),
+        name => component.crate_name() == name,
+    };
+    if !registry.iter().any(&mine) {
+        return Err(Error::Failed(format!(
+            "the crate '{crate_name}' registers no component; write `use {crate_name} as _;` in the test"
+        )));
     }
-    for component in components {
+    Ok(check(&registry, mine))
+}
+
+/// Check the components of a registry that `wanted` accepts, as [`conformance`] does.
+pub fn check(registry: &Registry, wanted: impl Fn(&Component) -> bool) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    for component in registry.iter().filter(|component| wanted(component)) {
         let mut findings = Findings { component, failures: &mut failures };
-        options::check(&registry, &mut findings);
+        if !options::check(registry, &mut findings) {
+            continue;
+        }
         match component.kind {
-            Kind::Task => task::check(&registry, &mut findings),
-            Kind::Cell => cell::check(&registry, &mut findings),
-            Kind::Curriculum => curriculum::check(&registry, &mut findings),
-            Kind::Rule => training::check(&registry, &mut findings),
-            Kind::Analysis | Kind::Format => {}
+            Kind::Task => task::check(registry, &mut findings),
+            Kind::Cell => cell::check(registry, &mut findings),
+            Kind::Curriculum => curriculum::check(registry, &mut findings),
+            Kind::Analysis => analysis::check(registry, &mut findings),
+            Kind::Format => format::check(registry, &mut findings),
+            Kind::Rule => {}
+        }
+        if matches!(component.kind, Kind::Task | Kind::Cell | Kind::Curriculum | Kind::Rule) {
+            training::check(registry, &mut findings);
         }
     }
-    Ok(failures)
+    failures
 }
 
 /// Run [`conformance`] and panic with every failure; for tests.

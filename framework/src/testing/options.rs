@@ -5,7 +5,8 @@ use crate::registry::Slot;
 use crate::{Analysis, Cell, Curriculum, Format, Kind, LearningRule, Registry, Spec, Task, experiment};
 use serde_json::Value;
 
-pub(super) fn check(registry: &Registry, findings: &mut Findings) {
+/// Says whether the component can be built with its defaults, so that more can be asked of it.
+pub(super) fn check(registry: &Registry, findings: &mut Findings) -> bool {
     let component = findings.component;
     let kebab = component.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     findings.require(kebab && !component.name.is_empty(), "its name is not kebab-case");
@@ -48,12 +49,12 @@ macro_rules! tagged {
 }
 tagged!(Task Cell Curriculum LearningRule Analysis Format);
 
-fn round_trip<T: Slot + Tagged + ?Sized>(registry: &Registry, findings: &mut Findings) {
+fn round_trip<T: Slot + Tagged + ?Sized>(registry: &Registry, findings: &mut Findings) -> bool {
     let name = findings.component.name;
     let spec: Spec<T> = Spec::new(name);
-    let Some(object) = findings.value("its defaults are refused", registry.build(&spec, name)) else { return };
+    let Some(object) = findings.value("its defaults are refused", registry.build(&spec, name)) else { return false };
     findings.require(object.tag() == name, format_args!("typetag calls it '{}'", object.tag()));
-    let Some(options) = findings.value("its options", object.options()) else { return };
+    let Some(options) = findings.value("its options", object.options()) else { return false };
     let again = registry.build(&Spec::<T>::with(name, &options), name).and_then(|object| object.options());
     if let Some(again) = findings.value("its options do not survive JSON", again) {
         findings.require(again == options, "its options change on the way through JSON");
@@ -73,4 +74,5 @@ fn round_trip<T: Slot + Tagged + ?Sized>(registry: &Registry, findings: &mut Fin
     let unknown = serde_json::json!({"no_such_option": 1});
     let refused = registry.build(&Spec::<T>::with(name, &unknown), name).is_err();
     findings.require(refused, "it accepts unknown options (deny_unknown_fields is missing)");
+    true
 }

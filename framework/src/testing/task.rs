@@ -27,6 +27,9 @@ pub(super) fn check(registry: &Registry, findings: &mut Findings) {
         if let Some(problem) = rows_add_up(&*task, &about, &trials).unwrap_or_else(|e| Some(e.to_string())) {
             findings.fail(format_args!("scores of rows: {problem}"));
         }
+        if let Some(problem) = gradient(&*task, &about, &trials).unwrap_or_else(|e| Some(e.to_string())) {
+            findings.fail(format_args!("gradient of the score: {problem}"));
+        }
         replay(&about, &trials, findings);
     }
 }
@@ -142,6 +145,40 @@ fn rows_add_up(task: &dyn Task, spec: &TaskSpec, trials: &Trials) -> Result<Opti
     // sums in another order differ in the last digits
     let close = (sum - whole).abs() <= 1e-9 * whole.abs().max(1.0);
     Ok((!close).then(|| format!("{sum} in parts, {whole} as a whole")))
+}
+
+/// The gradient of the loss with respect to the outputs, by autograd and by central differences at a few entries.
+fn gradient(task: &dyn Task, spec: &TaskSpec, trials: &Trials) -> Result<Option<String>> {
+    let plain = Trials { rest: None, ..trials.rows(0..BATCH) }.to(tch::Device::Cpu, Kind::Double);
+    let outputs = outputs(spec, &plain);
+    let loss = |outputs: &[Tensor]| -> Result<Tensor> { Ok(task.score(&plain, outputs)?.loss) };
+    let leaves: Vec<Tensor> = outputs.iter().map(|o| o.copy().set_requires_grad(true)).collect();
+    let whole = tch::with_grad(|| loss(&leaves))?;
+    if !whole.requires_grad() {
+        return Ok(Some("the loss does not depend on the outputs".into()));
+    }
+    let gradients = Tensor::f_run_backward(&[&whole], &leaves, false, false)?;
+    for (head, gradient) in gradients.iter().enumerate() {
+        if !gradient.defined() {
+            return Ok(Some(format!("the loss does not depend on the outputs of head {head}")));
+        }
+        let exact = values_f64(gradient);
+        for index in [0, exact.len() / 3, exact.len() - 1] {
+            let h = 1e-5;
+            let shifted = |by: f64| -> Result<f64> {
+                let all: Vec<Tensor> = outputs.iter().map(Tensor::copy).collect();
+                drop(all[head].view([-1]).get(index as i64).f_add_scalar_(by)?);
+                Ok(loss(&all)?.double_value(&[]))
+            };
+            let numeric = (shifted(h)? - shifted(-h)?) / (2.0 * h);
+            // central differences at h = 1e-5: truncation about h^2, rounding about 1e-16 / h
+            if (numeric - exact[index]).abs() > 1e-6 * exact[index].abs().max(1.0) {
+                let found = exact[index];
+                return Ok(Some(format!("entry {index} of head {head}: {found}, central differences give {numeric}")));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// A closed loop that is begun twice and told the same must say the same.

@@ -1,4 +1,4 @@
-//! Checks of rules, and of anything that trains: in one go, and interrupted and resumed.
+//! Checks by training: with parts that fit, in one go, and interrupted and resumed.
 
 use super::Findings;
 use crate::experiment::Experiment;
@@ -7,7 +7,7 @@ use crate::registry::Slot;
 use crate::run::RunDir;
 use crate::storage::atomic;
 use crate::trainer::Session;
-use crate::{Cell, Error, Kind, LearningRule, Registry, Result, Spec, Task};
+use crate::{Error, Kind, Registry, Result, Spec};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -39,39 +39,59 @@ pub fn small<T: Slot + ?Sized>(registry: &Registry, name: &str) -> Spec<T> {
     Spec::with(name, &options.into())
 }
 
-pub(super) fn check(registry: &Registry, findings: &mut Findings) {
-    let name = findings.component.name;
-    let spec: Spec<dyn LearningRule> = Spec::new(name);
-    let Ok(rule) = registry.build(&spec, "rule") else { return };
-    let needs = Slot::needs(&*rule, registry);
-    let fitting = |kind: Kind, name: &str| match kind {
-        Kind::Task => registry.build(&small::<dyn Task>(registry, name), "task").is_ok_and(|task| {
-            needs.iter().filter(|n| !n.of_cell()).all(|n| Slot::provides(&*task, registry).contains(n))
-        }),
-        _ => registry.build(&small::<dyn Cell>(registry, name), "cell").is_ok_and(|cell| {
-            needs.iter().filter(|n| n.of_cell()).all(|n| Slot::provides(&*cell, registry).contains(n))
-        }),
+/// A short experiment that has the component in its place, among the first parts at hand that go with it.
+///
+/// # Errors
+/// What keeps the last combination tried from running.
+pub(super) fn experiment_with(registry: &Registry, kind: Kind, name: &str) -> Result<Experiment> {
+    let usual = Experiment::default();
+    let choices = |slot: Kind, first: &str| -> Vec<String> {
+        if slot == kind {
+            return vec![name.to_string()];
+        }
+        let mut names: Vec<String> = registry.of_kind(slot).map(|component| component.name.to_string()).collect();
+        names.sort_by_key(|name| name != first);
+        // An order of learning and a way to learn that go with everything are enough; task and cell must fit.
+        names.truncate(if matches!(slot, Kind::Curriculum | Kind::Rule) { 1 } else { names.len() });
+        names
     };
-    let task = registry.of_kind(Kind::Task).find(|c| fitting(Kind::Task, c.name));
-    let cell = registry.of_kind(Kind::Cell).find(|c| fitting(Kind::Cell, c.name));
-    let (Some(task), Some(cell)) = (task, cell) else {
-        // A crate that brings a rule alone is checked where tasks and cells are linked.
+    let rules = choices(Kind::Rule, &usual.rule.name);
+    let curricula = choices(Kind::Curriculum, &usual.curriculum.name);
+    let mut last = Error::Failed("no task and cell are at hand".into());
+    for task in choices(Kind::Task, &usual.task.name) {
+        for cell in choices(Kind::Cell, &usual.cell.name) {
+            let (Some(curriculum), Some(rule)) = (curricula.first(), rules.first()) else { return Err(last) };
+            let mut experiment = Experiment {
+                name: "conformance".into(),
+                device: "cpu".into(),
+                task: small(registry, &task),
+                cell: small(registry, &cell),
+                curriculum: Spec::new(curriculum.clone()),
+                rule: Spec::new(rule.clone()),
+                ..Experiment::default()
+            };
+            if kind == Kind::Analysis {
+                experiment.analysis = vec![small(registry, name)];
+            }
+            experiment.training.batch = 3;
+            experiment.training.updates = 4;
+            experiment.training.updates_per_evaluation = 2;
+            experiment.training.evaluation_trials = 4;
+            match experiment.parts(registry) {
+                Ok(_) => return Ok(experiment),
+                Err(error) => last = error,
+            }
+        }
+    }
+    Err(last)
+}
+
+pub(super) fn check(registry: &Registry, findings: &mut Findings) {
+    let (kind, name) = (findings.component.kind, findings.component.name);
+    let found = experiment_with(registry, kind, name);
+    let Some(experiment) = findings.value("no parts at hand go with it; link a crate that has some", found) else {
         return;
     };
-    let Some(curriculum) = registry.of_kind(Kind::Curriculum).find(|c| c.name == "fixed-budget") else { return };
-    let mut experiment = Experiment {
-        name: "conformance".into(),
-        device: "cpu".into(),
-        task: small(registry, task.name),
-        cell: small(registry, cell.name),
-        curriculum: Spec::new(curriculum.name),
-        rule: spec,
-        ..Experiment::default()
-    };
-    experiment.training.batch = 3;
-    experiment.training.updates = 4;
-    experiment.training.updates_per_evaluation = 2;
-    experiment.training.evaluation_trials = 4;
     if let Some(problem) = findings.value("training", train_in_two_ways(registry, &experiment, 2)).flatten() {
         findings.fail(problem);
     }
@@ -106,7 +126,7 @@ pub fn train_in_two_ways(registry: &Registry, experiment: &Experiment, first: u6
     Ok(None)
 }
 
-fn train(registry: &Registry, experiment: &Experiment, dir: &RunDir, threads: usize) -> Result<()> {
+pub(super) fn train(registry: &Registry, experiment: &Experiment, dir: &RunDir, threads: usize) -> Result<()> {
     let observer: &dyn Observe = &Silent;
     let stop = AtomicBool::new(false);
     Session { experiment, registry, dir, threads, observer, stop: &stop }.train().map(drop)

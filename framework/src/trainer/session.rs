@@ -54,6 +54,7 @@ impl Session<'_> {
     pub fn train(&self) -> Result<Outcome> {
         let _lock = RunLock::acquire(self.dir.path())?;
         self.dir.remove_leftovers(self.experiment)?;
+        self.dir.require_plugins(self.registry)?;
         let began = Instant::now();
         let mut manifest = match self.dir.manifest() {
             Ok(manifest) => Manifest {
@@ -61,6 +62,7 @@ impl Session<'_> {
                 stopped: None,
                 threads: self.threads,
                 device: format!("{:?}", self.experiment.device()?),
+                plugins: self.registry.plugins().cloned().collect(),
                 ..manifest
             },
             Err(_) => Manifest::new(self.experiment, self.registry, self.threads)?,
@@ -128,6 +130,7 @@ impl Session<'_> {
     }
 
     fn member(&self, parts: &Parts, member: usize, dir: &RunDir, workers: &Workers) -> Result<Ended> {
+        let _span = tracing::info_span!("training", member).entered();
         let mut trainer = Trainer::new(self, parts, member, dir.clone(), workers)?;
         let ending = trainer.run()?;
         Ok((ending, trainer.history.updates, trainer.last_evaluation()?))
