@@ -41,14 +41,17 @@ impl InPacked for f64 {
 }
 
 /// A tensor whose entries follow each other row by row, or column by column, and whether it is the latter.
-fn without_gaps(tensor: &Tensor) -> Result<(Tensor, bool)> {
+pub(super) fn without_gaps(tensor: &Tensor) -> Result<(Tensor, bool)> {
     let tensor = tensor.detach();
     let turned = tensor.stride().first() == Some(&1);
     Ok(((if turned { tensor.f_transpose(0, 1)? } else { tensor }).contiguous(), turned))
 }
 
 /// The entries of a matrix, or of its transpose, which is found without moving anything.
-fn matrix<R: InPacked>((storage, turned): &(Tensor, bool), transposed: bool) -> Result<Matrix<'_, R>> {
+pub(super) fn matrix<R: Kernels + tch::kind::Element>(
+    (storage, turned): &(Tensor, bool),
+    transposed: bool,
+) -> Result<Matrix<'_, R>> {
     let (rows, columns) = storage.size2()?;
     let (rows, columns) = (rows as usize, columns as usize);
     let values = numbers(storage)?;

@@ -18,15 +18,18 @@ mod activation;
 mod by_kernels;
 mod by_tensors;
 pub(crate) mod mixing;
+mod gated;
 #[expect(unsafe_code, reason = "vector instructions, and the numbers of tensors")]
 mod native;
 
 pub use activation::Activation;
 pub use mixing::{Extrapolation, Mixing};
+pub use gated::{CANDIDATE_BIAS, GATED_RECURRENT, GatedAdjoint, GatedFolding, GatedForm, GatedRun};
+pub use native::Gated;
 pub(crate) use native::normals;
 
 use crate::{Error, Result, Tensors};
-use by_kernels::Packed;
+use by_kernels::{Packed, matrix, without_gaps};
 use native::Level;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,7 @@
 //! Source: keeping weights in a core's cache over all steps follows Zhang et al. 2018, USENIX ATC, "DeepCPU".
 
 mod functions;
+mod gated;
 mod kernels;
 mod memory;
 pub(crate) mod normals;
@@ -16,6 +17,8 @@ mod simd;
 #[cfg(test)]
 mod tests;
 
+pub use gated::Gated;
+pub(super) use gated::{GatedBackward, GatedForward, GatedStep};
 pub(super) use kernels::{Backward, Forward, Gradients};
 pub(super) use memory::{Fresh, keep, numbers};
 pub(super) use product::Outer;
@@ -137,6 +140,11 @@ impl<R: Kernels> Step<R> {
         Outer::new((self.units, inputs, self.units), R::lanes(self.level), R::tile(self.level))
     }
 
+    /// Which instructions it was made for.
+    fn level(&self) -> Level {
+        self.level
+    }
+
     /// Numbers in a row of what is multiplied beside the state.
     fn beside(&self) -> usize {
         self.side.as_ref().map_or(0, Packed::sources)
@@ -159,10 +167,46 @@ pub(super) trait Kernels: Real {
     fn forward(step: &Step<Self>, job: Forward<Self>);
     /// All steps backward.
     fn backward(step: &Step<Self>, job: Backward<Self>);
+    /// All steps of gated units forward.
+    fn gated_forward(step: &GatedStep<Self>, job: GatedForward<Self>);
+    /// All steps of gated units backward.
+    fn gated_backward(step: &GatedStep<Self>, job: GatedBackward<Self>);
+}
+
+/// One function per set of instructions, and the choice between them.
+macro_rules! dispatched {
+    ($real:ty, $name:ident, $step:ident, $job:ident, $kernel:path, $wide:ident, $narrow:ident) => {
+        fn $name(step: &$step<Self>, job: $job<Self>) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx2,fma")]
+            unsafe fn $wide(step: &$step<$real>, job: $job<$real>) {
+                use $kernel as kernel;
+                unsafe { kernel::<simd::Avx512<$real>>(step, job) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn $narrow(step: &$step<$real>, job: $job<$real>) {
+                use $kernel as kernel;
+                unsafe { kernel::<simd::Avx2<$real>>(step, job) }
+            }
+            use $kernel as kernel;
+            job.check(step);
+            // A level is only made where the processor has its instructions, and lengths have been checked.
+            unsafe {
+                match step.level() {
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx512 => $wide(step, job),
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx2 => $narrow(step, job),
+                    Level::Portable => kernel::<Portable<$real>>(step, job),
+                }
+            }
+        }
+    };
 }
 
 macro_rules! kernels {
-    ($real:ty, $forward_512:ident, $backward_512:ident, $forward_2:ident, $backward_2:ident) => {
+    ($real:ty) => {
         impl Kernels for $real {
             fn lanes(level: Level) -> usize {
                 match level {
@@ -184,56 +228,29 @@ macro_rules! kernels {
                 }
             }
 
-            fn forward(step: &Step<Self>, job: Forward<Self>) {
-                job.check(step);
-                // A level is only made where the processor has its instructions, and lengths have been checked.
-                unsafe {
-                    match step.level {
-                        #[cfg(target_arch = "x86_64")]
-                        Level::Avx512 => $forward_512(step, job),
-                        #[cfg(target_arch = "x86_64")]
-                        Level::Avx2 => $forward_2(step, job),
-                        Level::Portable => kernels::forward::<Portable<$real>>(step, job),
-                    }
-                }
-            }
-
-            fn backward(step: &Step<Self>, job: Backward<Self>) {
-                job.check(step);
-                unsafe {
-                    match step.level {
-                        #[cfg(target_arch = "x86_64")]
-                        Level::Avx512 => $backward_512(step, job),
-                        #[cfg(target_arch = "x86_64")]
-                        Level::Avx2 => $backward_2(step, job),
-                        Level::Portable => kernels::backward::<Portable<$real>>(step, job),
-                    }
-                }
-            }
-        }
-
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        unsafe fn $forward_512(step: &Step<$real>, job: Forward<$real>) {
-            unsafe { kernels::forward::<simd::Avx512<$real>>(step, job) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        unsafe fn $backward_512(step: &Step<$real>, job: Backward<$real>) {
-            unsafe { kernels::backward::<simd::Avx512<$real>>(step, job) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn $forward_2(step: &Step<$real>, job: Forward<$real>) {
-            unsafe { kernels::forward::<simd::Avx2<$real>>(step, job) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn $backward_2(step: &Step<$real>, job: Backward<$real>) {
-            unsafe { kernels::backward::<simd::Avx2<$real>>(step, job) }
+            dispatched!($real, forward, Step, Forward, kernels::forward, forward_512, forward_256);
+            dispatched!($real, backward, Step, Backward, kernels::backward, backward_512, backward_256);
+            dispatched!(
+                $real,
+                gated_forward,
+                GatedStep,
+                GatedForward,
+                gated::forward,
+                gated_forward_512,
+                gated_forward_256
+            );
+            dispatched!(
+                $real,
+                gated_backward,
+                GatedStep,
+                GatedBackward,
+                gated::backward,
+                gated_back_512,
+                gated_back_256
+            );
         }
     };
 }
 
-kernels!(f32, forward_avx512_single, backward_avx512_single, forward_avx2_single, backward_avx2_single);
-kernels!(f64, forward_avx512_double, backward_avx512_double, forward_avx2_double, backward_avx2_double);
+kernels!(f32);
+kernels!(f64);

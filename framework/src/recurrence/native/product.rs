@@ -4,6 +4,8 @@ use super::simd::{Real, Simd};
 
 /// Most vectors across a panel: with the rows of a tile they fill the registers.
 pub(super) const PANEL_VECTORS: usize = 3;
+/// Vectors across a panel of gated units: one for each of their four blocks.
+pub(super) const GATES: usize = 4;
 /// Most terms of a sum between two visits to a panel, so that this part of the panel stays in the nearest cache for all rows.
 const DEPTH: usize = 128;
 
@@ -17,9 +19,10 @@ struct Panels {
 }
 
 impl Panels {
-    fn new(targets: usize, lanes: usize) -> Self {
+    /// At most so many vectors across a panel.
+    fn new(targets: usize, lanes: usize, most: usize) -> Self {
         let vectors = targets.div_ceil(lanes);
-        let panels = vectors.div_ceil(PANEL_VECTORS).max(1);
+        let panels = vectors.div_ceil(most).max(1);
         Self { targets, lanes, borders: (0..=panels).map(|panel| panel * vectors / panels).collect() }
     }
 
@@ -51,8 +54,19 @@ pub(super) struct Packed<R> {
 
 impl<R: Real> Packed<R> {
     /// Pack `weight`, whose entry `(source, target)` is at `source * strides.0 + target * strides.1`.
-    pub fn new(weight: &[R], (sources, targets): (usize, usize), strides: (usize, usize), lanes: usize) -> Self {
-        let panels = Panels::new(targets, lanes);
+    pub fn new(weight: &[R], size: (usize, usize), strides: (usize, usize), lanes: usize) -> Self {
+        Self::in_panels(weight, size, strides, lanes, PANEL_VECTORS)
+    }
+
+    /// The same with at most `most` vectors across a panel, up to [`GATES`].
+    pub fn in_panels(
+        weight: &[R],
+        (sources, targets): (usize, usize),
+        strides: (usize, usize),
+        lanes: usize,
+        most: usize,
+    ) -> Self {
+        let panels = Panels::new(targets, lanes, most);
         let mut values = vec![R::ZERO; panels.width() * sources];
         for panel in 0..panels.count() {
             let (first, columns, width) = panels.columns(panel);
@@ -156,7 +170,8 @@ pub(super) unsafe fn panel_product<S: Simd>(
                 match width / S::LANES {
                     1 => tile.rows::<S, 1>(left),
                     2 => tile.rows::<S, 2>(left),
-                    _ => tile.rows::<S, 3>(left),
+                    3 => tile.rows::<S, 3>(left),
+                    _ => tile.rows::<S, GATES>(left),
                 }
             };
         }
@@ -226,7 +241,8 @@ impl<R: Real> Tile<R> {
     #[inline(always)]
     unsafe fn rows<S: Simd<Real = R>, const VECTORS: usize>(&self, left: usize) -> usize {
         unsafe {
-            match left.min(S::TILE_ROWS) {
+            // Wider panels leave room for half the rows.
+            match left.min(if VECTORS > PANEL_VECTORS { S::TILE_ROWS / 2 } else { S::TILE_ROWS }) {
                 8.. => self.accumulate::<S, 8, VECTORS>(),
                 4.. => self.accumulate::<S, 4, VECTORS>(),
                 2.. => self.accumulate::<S, 2, VECTORS>(),
@@ -292,7 +308,7 @@ pub(super) struct Terms<'a, R> {
 impl<R: Real> Outer<R> {
     /// Sums of zero; `tile` is the tile's rows of the instructions to be used.
     pub fn new((main, side, targets): (usize, usize, usize), lanes: usize, tile: usize) -> Self {
-        let panels = Panels::new(targets, lanes);
+        let panels = Panels::new(targets, lanes, PANEL_VECTORS);
         let sources = (main + side + 1).next_multiple_of(tile);
         Self {
             sums: vec![R::ZERO; panels.width() * sources],
