@@ -2,7 +2,7 @@
 
 use crate::network::Network;
 use crate::property::Properties;
-use crate::recurrence::RateForm;
+use crate::recurrence::{GatedForm, RateForm};
 use crate::{Error, Problems, Registry, Result, Stream, TaskSpec, Tensors};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -190,6 +190,8 @@ pub trait Dynamics: Debug + Send + Sync {
 pub enum Form {
     /// A rate network whose adjoint the framework has.
     Rate(RateForm),
+    /// A gated network without noise and without a learned initial state, whose adjoint the framework has on a CPU.
+    Gated(GatedForm),
     /// Nothing: op by op, gradients by autograd.
     Opaque,
 }

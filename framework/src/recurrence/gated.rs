@@ -4,7 +4,7 @@
 //! these kernels are checked against.
 
 use super::native::{
-    Fresh, Gated, GatedBackward, GatedForward, GatedStep, Gradients, Kernels, Level, Matrix, keep, numbers,
+    Fresh, GatedBackward, GatedForward, GatedStep, Gates, Gradients, Kernels, Level, Matrix, keep, numbers,
 };
 use super::{BIAS, INPUT, Read, Upstream, without_gaps};
 use crate::{Error, Result, Tensors};
@@ -24,7 +24,7 @@ pub const CANDIDATE_BIAS: &str = "candidate.bias";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatedForm {
     /// Which equations.
-    pub gates: Gated,
+    pub gates: Gates,
     /// Name of the state tensor that heads read.
     pub hidden: String,
     /// Name of the state tensor of a memory.
@@ -38,7 +38,7 @@ enum Packed {
 
 /// The tensors of a gated network as four blocks of each unit; they carry autograd history when the prepared tensors do.
 pub struct GatedFolding {
-    gates: Gated,
+    gates: Gates,
     /// `[unit, 4 unit]`
     weight: Tensor,
     /// `[input, 4 unit]`
@@ -90,8 +90,8 @@ impl GatedFolding {
         }
         let (input, bias) = (prepared.get(INPUT)?.f_transpose(0, 1)?, prepared.get(BIAS)?);
         let (weight, input, bias) = match form.gates {
-            Gated::Memory => (weight.shallow_clone(), input, bias.shallow_clone()),
-            Gated::Unit => {
+            Gates::Memory => (weight.shallow_clone(), input, bias.shallow_clone()),
+            Gates::Unit => {
                 // The candidate's recurrent part and its input are apart: r, z, u without input, a without recurrent weights.
                 let units = weight.size()[0];
                 let weight = weight.f_constant_pad_nd([0, units])?;

@@ -25,7 +25,7 @@ mod native;
 pub use activation::Activation;
 pub use mixing::{Extrapolation, Mixing};
 pub use gated::{CANDIDATE_BIAS, GATED_RECURRENT, GatedAdjoint, GatedFolding, GatedForm, GatedRun};
-pub use native::Gated;
+pub use native::Gates;
 pub(crate) use native::normals;
 
 use crate::{Error, Result, Tensors};

@@ -1,10 +1,11 @@
 //! Backward: gradients of the loss, by the explicit adjoint where the cell has one, else by autograd.
 
 use super::course::Course;
+use super::gated;
 use super::play::{answers, play, walk};
 use super::{Block, RateCost, Ready, Record, Shared};
 use crate::network;
-use crate::recurrence::{Folded, Folding, RateForm, Unrolled, Upstream};
+use crate::recurrence::{Folded, Folding, GatedFolding, RateForm, Unrolled, Upstream};
 use crate::task::{Answer, HeadScore, Scores, Trials};
 use crate::{Error, Result, Tensors};
 use tch::{Tensor, no_grad, with_grad};
@@ -46,7 +47,7 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// The loss plus the cost of the rates `[time, rows, unit]`, if there is one.
-    fn total(&self, shared: &Shared, scores: &Scores, rates: Option<&Tensor>) -> Result<Tensor> {
+    pub fn total(&self, shared: &Shared, scores: &Scores, rates: Option<&Tensor>) -> Result<Tensor> {
         match (self.cost, rates) {
             (Some(cost), Some(rates)) => Ok(scores.loss.f_add(&cost(rates, shared.batch)?)?),
             _ => Ok(scores.loss.shallow_clone()),
@@ -56,16 +57,20 @@ impl Wanted<'_> {
 
 /// Prefixes of gradients with respect to what all blocks share: tensors prepared once, and those folded for the fast path.
 const PREPARED: &str = "prepared/";
-const FOLDED: &str = "folded/";
+pub(super) const FOLDED: &str = "folded/";
 
 pub(super) fn gradient(shared: &Shared, block: Block, wanted: Wanted) -> Result<Gradient> {
-    // The block keeps a handle, for settling before the trial.
+    // The block keeps handles, for settling before the trial.
     let folding = block.ready.folding.as_ref().map(Folding::handles);
-    with_grad(|| match (shared.rate_form(), folding) {
-        (Some(form), Some(folding)) if form.mixing.is_none() => by_adjoint(shared, block, wanted, &form, &folding),
+    let gated = block.ready.gated.as_ref().map(GatedFolding::leaves);
+    with_grad(|| match (shared.rate_form(), folding, shared.gated_form(), gated) {
+        (Some(form), Some(folding), ..) if form.mixing.is_none() => by_adjoint(shared, block, wanted, &form, &folding),
         // A window counts steps from the start of a segment, shortcuts do not: together they are left to autograd.
-        (Some(form), Some(folding)) if wanted.window.is_none() => {
+        (Some(form), Some(folding), ..) if wanted.window.is_none() => {
             by_mixed_adjoint(shared, block, wanted, &form, &folding)
+        }
+        (_, _, Some(form), Some(folding)) if wanted.cost.is_none() => {
+            gated::gradient(shared, block, wanted, &form, &folding)
         }
         _ => by_autograd(shared, block, wanted),
     })
@@ -80,7 +85,7 @@ pub(super) fn through_preparation(
 ) -> Result<Gradient> {
     let mut surrogate: Option<Tensor> = None;
     let leaves = pick(parameters, names)?;
-    let folded = ready.folding.as_ref().map(Folding::tensors).unwrap_or_default();
+    let folded = ready.folded();
     for (prefix, tensors) in [(PREPARED, &ready.prepared), (FOLDED, &folded)] {
         for (name, tensor) in tensors.iter().filter(|(_, tensor)| tensor.requires_grad()) {
             let Some(gradient) = sum.gradients.remove(&format!("{prefix}{name}")) else { continue };
@@ -316,7 +321,7 @@ fn pick(parameters: &Tensors, names: &[String]) -> Result<Vec<Tensor>> {
 }
 
 /// Gradients of a scalar with respect to leaves; `None` where it does not depend on one.
-fn backward(scalar: &Tensor, leaves: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+pub(super) fn backward(scalar: &Tensor, leaves: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
     if leaves.is_empty() || !scalar.requires_grad() {
         return Ok(leaves.iter().map(|_| None).collect());
     }
@@ -343,7 +348,7 @@ fn own(names: &[String], gradients: Vec<Option<Tensor>>) -> Tensors {
     named
 }
 
-fn finish(scores: &Scores, gradients: Tensors) -> Gradient {
+pub(super) fn finish(scores: &Scores, gradients: Tensors) -> Gradient {
     let (loss, accuracy) = summary(scores);
     Gradient { gradients, loss, accuracy }
 }

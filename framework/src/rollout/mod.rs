@@ -5,6 +5,7 @@
 //! ([`crate::recurrence`]); all others run step by step.
 
 mod course;
+mod gated;
 mod gradient;
 mod play;
 
@@ -13,7 +14,7 @@ pub use play::{Moment, Played, StepHook};
 
 use crate::cell::{Dynamics, Form, Setting};
 use crate::network::{self, Network, Readout};
-use crate::recurrence::{Folded, Folding, RateForm};
+use crate::recurrence::{Folded, Folding, GatedFolding, GatedForm, RateForm};
 use crate::task::Trials;
 use crate::workers::Workers;
 use crate::{Error, Lesson, Result, Stream, Task, Tensors};
@@ -62,6 +63,8 @@ struct Ready {
     prepared: Tensors,
     /// Where the fast path may be taken.
     folding: Option<Folding>,
+    /// Likewise for gated cells.
+    gated: Option<GatedFolding>,
     /// The heads that the folding reads, in their order.
     heads: Vec<usize>,
 }
@@ -78,7 +81,14 @@ impl Ready {
             let folding = folding.insert(Folding::new(&form, &prepared, read)?);
             no_grad(|| folding.pack(backward))?;
         }
-        Ok(Self { prepared, folding, heads })
+        let mut gated = None;
+        if let Some(form) = shared.gated_form() {
+            gated = GatedFolding::new(&form, &prepared, network::stack_heads(parameters, shared.readout, &heads)?)?;
+            if let Some(folding) = &mut gated {
+                no_grad(|| folding.pack(backward))?;
+            }
+        }
+        Ok(Self { prepared, folding, gated, heads })
     }
 
     /// Handles without history for a block of rows, leaves of the block's own graph where there was a history.
@@ -86,8 +96,15 @@ impl Ready {
         Self {
             prepared: self.prepared.map(|t| t.detach().set_requires_grad(t.requires_grad())),
             folding: self.folding.as_ref().map(Folding::leaves),
+            gated: self.gated.as_ref().map(GatedFolding::leaves),
             heads: self.heads.clone(),
         }
+    }
+
+    /// What was folded, by name.
+    fn folded(&self) -> Tensors {
+        let gated = self.gated.as_ref().map(GatedFolding::tensors);
+        self.folding.as_ref().map(Folding::tensors).or(gated).unwrap_or_default()
     }
 
     /// What each of `heads` says, from what all of them together do, `[.., output]`.
@@ -175,7 +192,7 @@ impl Rollout<'_> {
             let block = Block {
                 first: 0,
                 parameters: network.parameters.shallow_clone(),
-                ready: Ready { prepared, folding: None, heads: Vec::new() },
+                ready: Ready { prepared, folding: None, gated: None, heads: Vec::new() },
                 trials: trials.rows(0..trials.batch()),
                 initial: initial.map(Tensors::shallow_clone),
             };
@@ -271,6 +288,14 @@ impl Shared<'_> {
     fn rate_form(&self) -> Option<RateForm> {
         match self.dynamics.form(self.setting) {
             Form::Rate(form) if self.fast && self.readout.feedback.is_none() => Some(form),
+            _ => None,
+        }
+    }
+
+    /// The form of a gated cell that the fast path may take, if it may.
+    fn gated_form(&self) -> Option<GatedForm> {
+        match self.dynamics.form(self.setting) {
+            Form::Gated(form) if self.fast && self.readout.feedback.is_none() => Some(form),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Forward: segments of trials through the network, on the fast path or step by step.
 
 use super::course::Course;
-use super::{Block, Record, Shared};
+use super::{Block, Record, Shared, gated};
 use crate::cell::{Clock, Setting};
 use crate::network;
 use crate::recurrence::mixing::{period_at, since_border};
@@ -155,6 +155,10 @@ pub(super) fn advance(
         let last = named(folded.last(initial)?);
         let rates = shared.dynamics.rates(&last)?.unsqueeze(0);
         return Ok((last, rates));
+    }
+    let form = shared.gated_form().filter(|_| !shared.graph);
+    if let (Some(form), Some(folding)) = (form, &block.ready.gated) {
+        return gated::advance(&form, folding, &state, next, record);
     }
     let projected = shared.drive(prepared, next.inputs, block.first, next.index)?;
     let steps = Steps { shared, prepared, periods: next.periods, first_step: next.first_step };

@@ -4,7 +4,7 @@ use super::*;
 use crate::Stream;
 
 struct Case {
-    gates: Gated,
+    gates: Gates,
     /// Steps, rows, units, channels, outputs.
     shape: [i64; 5],
     kind: Kind,
@@ -15,7 +15,7 @@ struct Case {
 /// Input, recurrent, input bias and recurrent bias as libtorch orders them, and the readout.
 fn parameters(case: &Case, stream: &mut Stream) -> Vec<Tensor> {
     let [_, _, units, channels, outputs] = case.shape;
-    let blocks = if case.gates == Gated::Memory { 4 * units } else { 3 * units };
+    let blocks = if case.gates == Gates::Memory { 4 * units } else { 3 * units };
     let shapes = [vec![blocks, channels], vec![blocks, units], vec![blocks], vec![blocks], vec![outputs, units]];
     let draw =
         |shape: &Vec<i64>| stream.uniform_tensor(shape, -0.6, 0.6, case.kind, Device::Cpu).set_requires_grad(true);
@@ -26,7 +26,7 @@ fn prepared(case: &Case, parameters: &[Tensor]) -> Tensors {
     let units = case.shape[2];
     let mut prepared =
         Tensors::from([(GATED_RECURRENT, parameters[1].transpose(0, 1)), (INPUT, parameters[0].shallow_clone())]);
-    if case.gates == Gated::Memory {
+    if case.gates == Gates::Memory {
         prepared.insert(BIAS, &parameters[2] + &parameters[3]);
     } else {
         let of_gates = parameters[3].narrow(0, 0, 2 * units).constant_pad_nd([0, units]);
@@ -55,10 +55,10 @@ fn worst(case: &Case) -> f64 {
     let (hidden, cell) = (begin().set_requires_grad(true), begin().set_requires_grad(true));
     let of_torch: Vec<&Tensor> = parameters[..4].iter().collect();
     let (states, leaves) = match case.gates {
-        Gated::Memory => {
+        Gates::Memory => {
             (inputs.lstm(&[&hidden, &cell], &of_torch, true, 1, 0.0, true, false, false).0, vec![&hidden, &cell])
         }
-        Gated::Unit => (inputs.gru(&hidden, &of_torch, true, 1, 0.0, true, false, false).0, vec![&hidden]),
+        Gates::Unit => (inputs.gru(&hidden, &of_torch, true, 1, 0.0, true, false, false).0, vec![&hidden]),
     };
     let first = if case.last { time - 1 } else { 0 };
     let part = |t: &Tensor| t.narrow(0, first, time - first);
@@ -70,7 +70,7 @@ fn worst(case: &Case) -> f64 {
     let read = Read { weight: parameters[4].shallow_clone(), bias: None };
     let mut folding =
         GatedFolding::new(&form, &prepared(case, &parameters), Some(read)).expect("fits").expect("on a CPU");
-    let initial_cell = (case.gates == Gated::Memory).then(|| cell.squeeze_dim(0));
+    let initial_cell = (case.gates == Gates::Memory).then(|| cell.squeeze_dim(0));
     let mut worst = 0f64;
     for level in Level::available() {
         folding.packed = Some(Arc::new(match case.kind {
@@ -103,7 +103,7 @@ fn worst(case: &Case) -> f64 {
 
 #[test]
 fn states_and_gradients_are_those_of_libtorch_at_every_level() {
-    for gates in [Gated::Memory, Gated::Unit] {
+    for gates in [Gates::Memory, Gates::Unit] {
         for shape in [[1, 1, 1, 1, 1], [5, 3, 7, 2, 3], [9, 2, 16, 1, 2], [4, 67, 33, 5, 4], [30, 5, 50, 3, 2]] {
             for last in [false, true] {
                 // Sums in another order: rounding, grown over some steps.

@@ -11,7 +11,7 @@ use crate::recurrence::Activation;
 
 /// Which equations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gated {
+pub enum Gates {
     /// Blocks i, f, g, o: `c' = sigmoid(f) c + sigmoid(i) tanh(g)`, `h' = sigmoid(o) tanh(c')`.
     Memory,
     /// Blocks r, z, u, a: `n = tanh(a + sigmoid(r) u)`, `h' = (1 - sigmoid(z)) n + sigmoid(z) h`.
@@ -22,7 +22,7 @@ pub enum Gated {
 #[derive(Clone, Debug)]
 pub(in crate::recurrence) struct GatedStep<R> {
     level: Level,
-    form: Gated,
+    form: Gates,
     units: usize,
     forward: Packed<R>,
     inputs: Packed<R>,
@@ -58,7 +58,7 @@ impl<R: Kernels> GatedStep<R> {
     /// `[output, unit]` for the way back, too.
     pub fn new(
         level: Level,
-        form: Gated,
+        form: Gates,
         (weight, input, bias): (Matrix<R>, Matrix<R>, &[R]),
         backward: Option<Option<Matrix<R>>>,
     ) -> Self {
@@ -170,7 +170,7 @@ impl<R: Kernels> GatedForward<'_, R> {
         require_lengths!(
             self.inputs.len() => self.steps * self.rows * step.inputs.sources(),
             self.hidden.len() => (self.steps + 1) * size,
-            self.cell.len() => if step.form == Gated::Memory { (self.steps + 1) * size } else { 0 },
+            self.cell.len() => if step.form == Gates::Memory { (self.steps + 1) * size } else { 0 },
             self.gates.as_ref().map_or(0, |g| g.len()) =>
                 self.gates.as_ref().map_or(0, |_| self.steps * self.rows * step.blocks()),
         );
@@ -180,7 +180,7 @@ impl<R: Kernels> GatedForward<'_, R> {
 impl<R: Kernels> GatedBackward<'_, R> {
     pub(super) fn check(&self, step: &GatedStep<R>) {
         let size = self.rows * step.units;
-        let memory = usize::from(step.form == Gated::Memory);
+        let memory = usize::from(step.form == Gates::Memory);
         require_lengths!(
             self.hidden.len() => (self.steps + 1) * size,
             self.cell.len() => memory * (self.steps + 1) * size,
@@ -224,13 +224,13 @@ where
                     }
                     let at = row * units + first;
                     let (kept, reached) = match step.form {
-                        Gated::Memory => {
+                        Gates::Memory => {
                             let cell = job.cell.as_mut_ptr().add(t * size + at);
                             let (kept, h, c) = remember::<S>(z, S::load_part(cell, count));
                             S::store_part(cell.add(size), c, count);
                             (kept, h)
                         }
-                        Gated::Unit => update::<S>(z, S::load_part(hidden.as_ptr().add(at), count)),
+                        Gates::Unit => update::<S>(z, S::load_part(hidden.as_ptr().add(at), count)),
                     };
                     S::store_part(next.as_mut_ptr().add(at), reached, count);
                     if let Some(gates) = &mut job.gates {
@@ -302,7 +302,7 @@ where
                     let place = job.lambda.as_mut_ptr().add(at);
                     let lambda = S::load_part(place, count);
                     let delta = match step.form {
-                        Gated::Memory => {
+                        Gates::Memory => {
                             let cells = job.cell.as_ptr().add(t * size + at);
                             let (before, after) = (S::load_part(cells, count), S::load_part(cells.add(size), count));
                             let of_cell = job.lambda_cell.as_mut_ptr().add(at);
@@ -311,7 +311,7 @@ where
                             S::store_part(of_cell, passed, count);
                             delta
                         }
-                        Gated::Unit => {
+                        Gates::Unit => {
                             let before = S::load_part(job.hidden.as_ptr().add(t * size + at), count);
                             let (delta, passed) = undone::<S>(gates, before, lambda);
                             // What goes past the gates waits where it will be added to.
@@ -335,7 +335,7 @@ where
             }
             _ => None,
         };
-        if cut && step.form == Gated::Memory {
+        if cut && step.form == Gates::Memory {
             job.lambda_cell.fill(S::Real::ZERO);
         }
         for panel in 0..turned.panels() {
@@ -347,7 +347,7 @@ where
                     (true, Some(side)) => panel_product::<S>(rows, side, None, &step.silence, panel, &mut scratch),
                     (true, None) => scratch.fill(S::Real::ZERO),
                 }
-                let keeps = step.form == Gated::Unit && !cut;
+                let keeps = step.form == Gates::Unit && !cut;
                 for row in 0..rows {
                     for within in (0..columns).step_by(S::LANES) {
                         let count = S::LANES.min(columns - within);

@@ -17,7 +17,7 @@ mod simd;
 #[cfg(test)]
 mod tests;
 
-pub use gated::Gated;
+pub use gated::Gates;
 pub(super) use gated::{GatedBackward, GatedForward, GatedStep};
 pub(super) use kernels::{Backward, Forward, Gradients};
 pub(super) use memory::{Fresh, keep, numbers};

@@ -5,8 +5,9 @@ use super::projection::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use synfire::cell::{Clock, Dynamics, Setting};
+use synfire::cell::{Clock, Dynamics, Form, Setting};
 use synfire::network::Readout;
+use synfire::recurrence::{GatedForm, Gates};
 use synfire::tch::Tensor;
 use synfire::{
     BuildContext, Cell, Component, Network, Problems, Properties, Property, Registry, Result, Stream, Tensors,
@@ -18,7 +19,7 @@ const HIDDEN: &str = "hidden";
 const RESET_GATE: &str = "reset";
 const UPDATE_GATE: &str = "update";
 /// Name of the recurrent bias of the candidate `[unit]`, among prepared tensors: it stands behind the reset gate.
-const CANDIDATE_BIAS: &str = "candidate.bias";
+const CANDIDATE_BIAS: &str = synfire::recurrence::CANDIDATE_BIAS;
 
 /// Gated recurrent unit: a learned leak and a learned reset in each unit.
 ///
@@ -157,6 +158,10 @@ impl Dynamics for Gated {
     fn rates(&self, state: &Tensors) -> Result<Tensor> {
         Ok(state.get(HIDDEN)?.shallow_clone())
     }
+
+    fn form(&self, _: &Setting) -> Form {
+        Form::Gated(GatedForm { gates: Gates::Unit, hidden: HIDDEN.into(), cell: None })
+    }
 }
 
 #[cfg(test)]
@@ -167,6 +172,14 @@ mod tests {
     #[test]
     fn outputs_and_gradients_are_those_of_pytorch() {
         testing::meets_pytorch("gru", &Gru { hidden: 4 });
+    }
+
+    #[test]
+    fn the_explicit_adjoint_is_the_gradient() {
+        for probe in Probe::kinds() {
+            testing::adjoint_is_autograd(&Gru { hidden: 7 }, &probe, 67, None);
+            testing::adjoint_is_autograd(&Gru { hidden: 7 }, &Probe { time: 13, ..probe }, 2, Some(5));
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@ use super::projection::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use synfire::cell::{Clock, Dynamics, Setting};
+use synfire::cell::{Clock, Dynamics, Form, Setting};
 use synfire::network::Readout;
+use synfire::recurrence::{GatedForm, Gates};
 use synfire::tch::Tensor;
 use synfire::{
     BuildContext, Cell, Component, Network, Problems, Properties, Property, Registry, Result, Stream, Tensors,
@@ -190,6 +191,10 @@ impl Dynamics for Gated {
     fn rates(&self, state: &Tensors) -> Result<Tensor> {
         Ok(state.get(HIDDEN)?.shallow_clone())
     }
+
+    fn form(&self, _: &Setting) -> Form {
+        Form::Gated(GatedForm { gates: Gates::Memory, hidden: HIDDEN.into(), cell: Some(CELL.into()) })
+    }
 }
 
 #[cfg(test)]
@@ -201,6 +206,15 @@ mod tests {
     #[test]
     fn outputs_and_gradients_are_those_of_pytorch() {
         testing::meets_pytorch("lstm", &Lstm { hidden: 4, ..Lstm::default() });
+    }
+
+    #[test]
+    fn the_explicit_adjoint_is_the_gradient() {
+        let cell = Lstm { hidden: 7, ..Lstm::default() };
+        for probe in Probe::kinds() {
+            testing::adjoint_is_autograd(&cell, &probe, 67, None);
+            testing::adjoint_is_autograd(&cell, &Probe { time: 13, ..probe }, 2, Some(5));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::cell::{Clock, Dynamics, Form, Setting};
-use synfire::recurrence::RateForm;
+use synfire::recurrence::{GatedForm, RateForm};
 use synfire::tch::{Tensor, no_grad};
 use synfire::{
     BuildContext, Cell, Component, Error, Network, Problems, Properties, Property, Registry, Result, Spec, Stream,
@@ -318,6 +318,10 @@ impl Dynamics for Stack {
         let Some(only) = self.only() else { return Form::Opaque };
         match only.dynamics.form(setting) {
             Form::Rate(form) => Form::Rate(RateForm { state: format!("{}{}", only.prefix, form.state), ..form }),
+            Form::Gated(form) => {
+                let own = |name: String| format!("{}{name}", only.prefix);
+                Form::Gated(GatedForm { hidden: own(form.hidden), cell: form.cell.map(own), ..form })
+            }
             Form::Opaque => Form::Opaque,
         }
     }

@@ -1,0 +1,100 @@
+//! The fast path of gated cells: segments forward, and gradients by their explicit adjoint.
+
+use super::gradient::{FOLDED, Gradient, Wanted, add, backward, finish};
+use super::play::{Next, walk};
+use super::{Block, Record, Shared};
+use crate::recurrence::{GatedFolding, GatedForm, GatedRun, Upstream};
+use crate::task::Answer;
+use crate::{Error, Result, Tensors};
+use tch::Tensor;
+
+/// One segment.
+struct Stretch {
+    inputs: Tensor,
+    run: GatedRun,
+    /// What all heads said after each step, `[time, rows, output]`, or after the last alone.
+    said: Tensor,
+}
+
+/// `h` and `c` `[batch, unit]` by the names of the form.
+fn state_of(form: &GatedForm, run: &GatedRun) -> Tensors {
+    let last = run.hidden.size()[0] - 1;
+    let mut state = Tensors::from([(form.hidden.as_str(), run.hidden.select(0, last).copy())]);
+    if let (Some(name), Some(cell)) = (&form.cell, &run.cell) {
+        state.insert(name.as_str(), cell.select(0, last).copy());
+    }
+    state
+}
+
+fn run(form: &GatedForm, folding: &GatedFolding, inputs: &Tensor, state: &Tensors, keep: bool) -> Result<GatedRun> {
+    let cell = form.cell.as_ref().map(|name| state.get(name)).transpose()?;
+    folding.forward(inputs, state.get(&form.hidden)?, cell, keep)
+}
+
+/// Play one segment: the last state, and the rates `[time, batch, unit]` (of the last step alone if only that is needed).
+pub(super) fn advance(
+    form: &GatedForm,
+    folding: &GatedFolding,
+    state: &Tensors,
+    next: &Next,
+    record: Record,
+) -> Result<(Tensors, Tensor)> {
+    let run = run(form, folding, next.inputs, state, false)?;
+    let time = next.inputs.size()[0];
+    let first = if record == Record::Rates { 1 } else { time };
+    let rates = run.hidden.narrow(0, first, time + 1 - first).copy();
+    let last = state_of(form, &run);
+    run.recycle();
+    Ok((last, rates))
+}
+
+/// Loss and gradients of a block of rows. There is no cost of the rates, and nothing before the first segment is learned.
+pub(super) fn gradient(
+    shared: &Shared,
+    mut block: Block,
+    wanted: Wanted,
+    form: &GatedForm,
+    folding: &GatedFolding,
+) -> Result<Gradient> {
+    let mut state = shared.initial_state(&block)?.map(Tensor::detach);
+    let trials = std::mem::take(&mut block.trials);
+    let ready = &block.ready;
+    let last_only = trials.answer == Answer::FinalStep && trials.rest.is_none();
+    let mut stretches = Vec::new();
+    let trials = walk(shared, trials, |next| {
+        let run = run(form, folding, next.inputs, &state, true)?;
+        state = state_of(form, &run);
+        let said = folding.read(&run, if last_only { next.inputs.size()[0] - 1 } else { 0 })?;
+        let answers = ready.split(&said, next.heads)?;
+        stretches.push(Stretch { inputs: next.inputs.shallow_clone(), run, said });
+        Ok(answers)
+    })?;
+    let final_only = trials.answer == Answer::FinalStep;
+    let last = stretches.last_mut().ok_or_else(|| Error::Failed("trials without steps".into()))?;
+    if final_only {
+        last.said = last.said.f_narrow(0, last.said.size()[0] - 1, 1)?;
+    }
+
+    // What heads say becomes a leaf; task and loss stay ordinary tensor code, and the gradient of the leaf is what the adjoint
+    // starts from.
+    let answers = if final_only { &stretches[stretches.len() - 1..] } else { &stretches[..] };
+    let leaves: Vec<Tensor> = answers.iter().map(|s| s.said.detach().set_requires_grad(true)).collect();
+    let said = if let [one] = &leaves[..] { one.shallow_clone() } else { Tensor::f_cat(&leaves, 0)? };
+    let said = if final_only { said.f_squeeze_dim(0)? } else { said };
+    let scores = shared.task.score(&trials, &ready.split(&said, &shared.heads(&trials))?)?;
+    let mut said = backward(&wanted.total(shared, &scores, None)?, &leaves)?;
+
+    let mut gradients = Tensors::new();
+    let mut carried: (Option<Tensor>, Option<Tensor>) = (None, None);
+    for Stretch { inputs, run, .. } in stretches.into_iter().rev() {
+        let upstream = Upstream { last: carried.0.take(), every: None, said: said.pop().flatten() };
+        let last_cell = carried.1.take();
+        let adjoint = folding.backward(&run, &inputs, (&upstream, last_cell.as_ref()), wanted.window)?;
+        for (name, gradient) in adjoint.folded.iter() {
+            add(&mut gradients, &format!("{FOLDED}{name}"), gradient.shallow_clone())?;
+        }
+        carried = (Some(adjoint.hidden), adjoint.cell);
+        run.recycle();
+    }
+    Ok(finish(&scores, gradients))
+}
