@@ -17,14 +17,14 @@
 mod activation;
 mod by_kernels;
 mod by_tensors;
-pub(crate) mod mixing;
 mod gated;
+pub(crate) mod mixing;
 #[expect(unsafe_code, reason = "vector instructions, and the numbers of tensors")]
 mod native;
 
 pub use activation::Activation;
-pub use mixing::{Extrapolation, Mixing};
 pub use gated::{CANDIDATE_BIAS, GATED_RECURRENT, GatedAdjoint, GatedFolding, GatedForm, GatedRun};
+pub use mixing::{Extrapolation, Mixing};
 pub use native::Gates;
 pub(crate) use native::normals;
 

@@ -307,7 +307,7 @@ impl Bench {
                 let dynamics = cell.build(&self.context(), &stream)?.dynamics;
                 assert_eq!(dynamics.units(), 5);
                 let (none, one) = (Tensors::new(), Tensor::from(1.0));
-                let clock = Clock { step: 0, since_border: 0, setting: &self.setting };
+                let clock = Clock { step: 0, since_border: 0, period: "", setting: &self.setting };
                 dynamics.constant("x");
                 dynamics.form(&self.setting);
                 dynamics.prepare(&none, &self.setting)?;
