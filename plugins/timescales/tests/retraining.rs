@@ -6,12 +6,14 @@ use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use synfire::experiment::Training;
+use synfire::figure::Mark;
 use synfire::observer::Silent;
 use synfire::run::{Analyst, RunDir};
 use synfire::storage::Array;
+use synfire::subject::{RunView, Subject};
 use synfire::trainer::Session;
 use synfire::workers::Workers;
-use synfire::{Experiment, Findings, Registry, Spec};
+use synfire::{Analysis, Experiment, Findings, Registry, Spec, Stream};
 use synfire_essentials as _;
 use synfire_timescales as _;
 
@@ -92,6 +94,18 @@ fn copies_learn_other_levels_and_the_run_stays_as_it_is() {
     retrained(&dir, &options, 2, &registry);
     assert!(first == (saved("arrays.npz"), saved("findings.json")), "as many bytes with two threads");
     assert!(before == files(dir.path()), "the run is as it was");
+
+    // What was saved is what a comparison of curricula draws.
+    let comparison = registry.build(&Spec::<dyn Analysis>::new("curriculum-comparison"), "analysis").unwrap();
+    let workers = Workers::new(1).unwrap();
+    let runs = RunView::open(&dir, &registry, &workers).unwrap();
+    let subject =
+        Subject { runs, groups: Vec::new(), data: Default::default(), stream: Stream::new(1), workers: &workers };
+    let compared = comparison.run(&subject).unwrap();
+    let robustness = compared.figures.iter().find(|figure| figure.name == "robustness").expect("a figure");
+    let [panel] = &robustness.panels[..] else { panic!("retraining alone") };
+    let Mark::Line(line) = &panel.marks[0] else { panic!("a line first") };
+    assert_eq!((&line.x[..], &line.y[..]), (&[2.0, 3.0][..], &[relative[5], relative[11]][..]));
 
     // A level does not depend on the others, and a new head starts from nothing.
     let alone = json!({ "levels": [3], "evaluations": 6, "updates_per_evaluation": 50, "trials": 512 });

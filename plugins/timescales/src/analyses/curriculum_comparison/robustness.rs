@@ -46,8 +46,9 @@ pub(super) fn of(network: &Network) -> Vec<Disturbed> {
 pub(super) fn retrained(network: &Network) -> Vec<(f64, f64)> {
     let mut last: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
     for saved in saved::of(&network.saved, "retraining") {
-        let Some(table) = saved.table("retrained", &["level", "evaluation", "relative"]) else { continue };
-        for [level, evaluation, relative] in complete(table, [&["level"], &["evaluation"], &["relative"]]) {
+        let Some(table) = saved.table("retrained", &["evaluation", "relative accuracy"]) else { continue };
+        let level = [network.level_name.as_str(), "level"];
+        for [level, evaluation, relative] in complete(table, [&level, &["evaluation"], &["relative accuracy"]]) {
             let entry = last.entry(level as usize).or_insert((evaluation, relative));
             if evaluation >= entry.0 {
                 *entry = (evaluation, relative);

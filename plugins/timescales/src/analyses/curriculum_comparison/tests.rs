@@ -90,7 +90,7 @@ fn findings_of_others(dir: &RunDir, short: f64, long: f64) {
     let arrays = vec![("recurrent_normalized_strength", strengths), ("recurrent_normalized_accuracy", rows)];
     save("perturbation", Table::new("strengths", "", &["kind"]), &[("accuracy", 0.9), ("chance", 0.5)], arrays);
     let retrained =
-        Table::new("retrained", "", &["from level", "level", "evaluation", "update", "accuracy", "relative"]);
+        Table::new("retrained", "", &["from N", "N", "evaluation", "update", "accuracy", "relative accuracy"]);
     let retrained =
         retrained.row((3, 4, 1, 10, 0.6, 0.2)).row((3, 4, 2, 20, 0.8, 0.75)).row((3, 5, 1, 10, 0.55, short - 0.5));
     save("retraining", retrained, &[], vec![]);
