@@ -17,14 +17,15 @@ pub(crate) fn philox<const LANES: usize>(mut counter: [[u32; LANES]; 4], mut key
         if round > 0 {
             key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
         }
-        for lane in 0..LANES {
-            let a = u64::from(MULTIPLIERS[0]) * u64::from(counter[0][lane]);
-            let b = u64::from(MULTIPLIERS[1]) * u64::from(counter[2][lane]);
-            counter[0][lane] = (b >> 32) as u32 ^ counter[1][lane] ^ key[0];
-            counter[1][lane] = b as u32;
-            counter[2][lane] = (a >> 32) as u32 ^ counter[3][lane] ^ key[1];
-            counter[3][lane] = a as u32;
-        }
+        let product = |i: usize, lane: usize| u64::from(MULTIPLIERS[i]) * u64::from(counter[2 * i][lane]);
+        let a: [u64; LANES] = std::array::from_fn(|lane| product(0, lane));
+        let b: [u64; LANES] = std::array::from_fn(|lane| product(1, lane));
+        counter = [
+            std::array::from_fn(|lane| (b[lane] >> 32) as u32 ^ counter[1][lane] ^ key[0]),
+            b.map(|b| b as u32),
+            std::array::from_fn(|lane| (a[lane] >> 32) as u32 ^ counter[3][lane] ^ key[1]),
+            a.map(|a| a as u32),
+        ];
     }
     counter
 }

@@ -10,6 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// Bytes that the states of a batch may take, unless told otherwise: 2 GiB.
+const STATE_MEMORY: u64 = 2 << 30;
+
 /// A pool of threads, each with libtorch's own threading switched off.
 ///
 /// libtorch sums in another order with another number of threads; ours work on blocks that do not depend on their number, so the
@@ -18,6 +21,7 @@ pub struct Workers {
     pool: Option<Box<dyn Pool>>,
     threads: usize,
     cores: Cores,
+    state_memory: u64,
 }
 
 /// Threads that work side by side with the one that asks them to.
@@ -67,7 +71,18 @@ impl Workers {
             pool.broadcast(|_| ());
         }
         let pool = pool.map(|pool| Box::new(pool) as Box<dyn Pool>);
-        Ok(Self { pool, threads, cores: Cores::new(threads - 1) })
+        Ok(Self { pool, threads, cores: Cores::new(threads - 1), state_memory: STATE_MEMORY })
+    }
+
+    /// Bytes that the states of a batch may take in an update; where they would take more, most are computed a second time on the way
+    /// back instead of being kept.
+    pub fn with_state_memory(self, bytes: u64) -> Self {
+        Self { state_memory: bytes, ..self }
+    }
+
+    /// Bytes that the states of a batch may take in an update.
+    pub fn state_memory(&self) -> u64 {
+        self.state_memory
     }
 
     /// As many threads as the machine has cores.

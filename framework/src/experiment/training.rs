@@ -33,6 +33,9 @@ pub struct Training {
     pub shared_trials: bool,
     /// Whether the fast path is taken where a cell has one.
     pub fast: bool,
+    /// Mebibytes that the states of a batch may take in an update. Where they would take more, most are computed a second time on
+    /// the way back instead of being kept, which takes about a third longer. Only the fast path of rate networks can do so.
+    pub state_memory_mib: u64,
     /// Precision of parameters and states.
     pub precision: Precision,
     /// A criterion over all members, who then meet after each evaluation and end together when it is met. Left out, each member
@@ -125,6 +128,7 @@ impl Default for Training {
             settle_steps: 0,
             shared_trials: false,
             fast: true,
+            state_memory_mib: 2048,
             precision: Precision::Single,
             together: None,
         }

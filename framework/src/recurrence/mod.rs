@@ -304,6 +304,23 @@ impl Folded {
         })
     }
 
+    /// New handles to the same tensors.
+    pub(crate) fn shallow_clone(&self) -> Self {
+        let clone = |t: &Option<Tensor>| t.as_ref().map(Tensor::shallow_clone);
+        let folding = self.folding.map(Tensor::shallow_clone);
+        Self { folding, inputs: clone(&self.inputs), added: clone(&self.added), shape: self.shape }
+    }
+
+    /// Bytes that the states of all steps take, and what is kept beside them, of one row.
+    pub(crate) fn bytes_of_row(&self) -> u64 {
+        let [time, _, units] = self.shape;
+        let (copies, size) = (
+            if self.folding.placement == Placement::Whole { 1 } else { 2 },
+            if self.folding.weight.kind() == Kind::Double { 8 } else { 4 },
+        );
+        (time * units * copies * size) as u64
+    }
+
     /// What is added in each step beside linear input, `[time, batch, unit]`, with its history.
     pub fn added(&self) -> Option<&Tensor> {
         self.added.as_ref()

@@ -1,8 +1,11 @@
 //! The fast path through trials with shortcuts: pieces without them, forward and backward.
 
-use super::{Record, Shared};
+use super::gradient::{FOLDED, Gradient, Wanted, add, backward, finish, own, pick, through_inputs};
+use super::play::{answers, walk};
+use super::{Block, Record, Shared};
+use crate::network;
 use crate::recurrence::mixing::{Combination, Cutter, Piece};
-use crate::recurrence::{Folded, Mixing, RateForm, Unrolled, Upstream};
+use crate::recurrence::{Folded, Folding, Mixing, RateForm, Unrolled, Upstream};
 use crate::task::Period;
 use crate::{Error, Result, Tensors};
 use std::ops::Range;
@@ -211,4 +214,47 @@ fn gathered(way: &Way, handed: Vec<(usize, Tensor)>, steps: usize) -> Result<Ups
         drop(every.select(0, step as i64).f_add_(&gradient)?);
     }
     Ok(Upstream { every: Some(every), ..Upstream::default() })
+}
+
+/// The adjoint of a network with shortcuts, piece by piece; heads are left to autograd.
+pub(super) fn gradient(
+    shared: &Shared,
+    mut block: Block,
+    wanted: Wanted,
+    form: &RateForm,
+    folding: &Folding,
+) -> Result<Gradient> {
+    let leaf = |name: &str, t: &Tensor| t.detach().set_requires_grad(wanted.names.iter().any(|n| n == name));
+    block.parameters = block.parameters.iter().map(|(n, t)| (n.to_string(), leaf(n, t))).collect();
+    let initial = shared.initial_state(&block)?.get(&form.state)?.shallow_clone();
+    let mut course = Course::new(form.mixing.clone(), &initial);
+    let trials = std::mem::take(&mut block.trials);
+    let rates_of = |states: &Tensor| {
+        let steps = states.f_narrow(0, 1, states.size()[0] - 1)?;
+        shared.dynamics.rates(&Tensors::from([(form.state.as_str(), steps)]))
+    };
+    let mut leaves = Vec::new();
+    let trials = walk(shared, trials, |next| {
+        let place = (block.first, next.index);
+        let folded = shared.fold(form, folding, &block.ready.prepared, next.inputs, place)?;
+        let states = course.play(folded, next.periods)?;
+        leaves.push(states.detach().set_requires_grad(true));
+        no_grad(|| network::read(&block.parameters, shared.readout, next.heads, &rates_of(&states)?))
+    })?;
+    let rates = Tensor::f_cat(&leaves.iter().map(rates_of).collect::<Result<Vec<_>>>()?, 0)?;
+    let outputs = answers(shared, &block.parameters, &trials, &rates)?;
+    let scores = shared.task.score(&trials, &outputs)?;
+    let segments = leaves.len();
+    leaves.extend(pick(&block.parameters, wanted.names)?);
+    let mut found = backward(&wanted.total(shared, &scores, Some(&rates))?, &leaves)?;
+    let heads = found.split_off(segments);
+    let mut gradients = own(wanted.names, heads);
+    let traced = course.back(found)?;
+    for (name, gradient) in traced.folded.iter() {
+        add(&mut gradients, &format!("{FOLDED}{name}"), gradient.shallow_clone())?;
+    }
+    let mut pairs = traced.added;
+    pairs.extend(initial.requires_grad().then_some((initial, traced.initial)));
+    through_inputs(&block.ready, folding, &pairs, &mut gradients)?;
+    Ok(finish(&scores, gradients))
 }

@@ -1,14 +1,11 @@
 //! Backward: gradients of the loss, by the explicit adjoint where the cell has one, else by autograd.
 
-use super::course::Course;
-use super::gated;
-use super::play::{answers, play, walk};
-use super::{Block, RateCost, Ready, Record, Shared};
-use crate::network;
-use crate::recurrence::{Folded, Folding, GatedFolding, RateForm, Unrolled, Upstream};
-use crate::task::{Answer, HeadScore, Scores, Trials};
+use super::play::play;
+use super::{Block, RateCost, Ready, Record, Shared, adjoint, course, gated};
+use crate::recurrence::{Folding, GatedFolding};
+use crate::task::{HeadScore, Scores};
 use crate::{Error, Result, Tensors};
-use tch::{Tensor, no_grad, with_grad};
+use tch::{Tensor, with_grad};
 
 /// Loss and gradients of a batch.
 #[derive(Debug)]
@@ -64,10 +61,12 @@ pub(super) fn gradient(shared: &Shared, block: Block, wanted: Wanted) -> Result<
     let folding = block.ready.folding.as_ref().map(Folding::handles);
     let gated = block.ready.gated.as_ref().map(GatedFolding::leaves);
     with_grad(|| match (shared.rate_form(), folding, shared.gated_form(), gated) {
-        (Some(form), Some(folding), ..) if form.mixing.is_none() => by_adjoint(shared, block, wanted, &form, &folding),
+        (Some(form), Some(folding), ..) if form.mixing.is_none() => {
+            adjoint::gradient(shared, block, wanted, &form, &folding)
+        }
         // A window counts steps from the start of a segment, shortcuts do not: together they are left to autograd.
         (Some(form), Some(folding), ..) if wanted.window.is_none() => {
-            by_mixed_adjoint(shared, block, wanted, &form, &folding)
+            course::gradient(shared, block, wanted, &form, &folding)
         }
         (_, _, Some(form), Some(folding)) if wanted.cost.is_none() => {
             gated::gradient(shared, block, wanted, &form, &folding)
@@ -139,172 +138,26 @@ fn by_autograd(shared: &Shared, mut block: Block, wanted: Wanted) -> Result<Grad
     Ok(finish(&scores, own(&names, gradients)))
 }
 
-/// One segment of the fast path.
-struct Stretch {
-    folded: Folded,
-    run: Unrolled,
-    /// What all heads said after each step, `[time, rows, output]`, or after the last alone.
-    said: Tensor,
-}
-
-fn by_adjoint(
-    shared: &Shared,
-    mut block: Block,
-    wanted: Wanted,
-    form: &RateForm,
-    folding: &Folding,
-) -> Result<Gradient> {
-    let Wanted { window, cost, .. } = wanted;
-    let initial = shared.initial_state(&block)?.get(&form.state)?.shallow_clone();
-    let (stretches, trials) = forward(shared, &mut block, folding, &initial, form)?;
-    let final_only = trials.answer == Answer::FinalStep;
-
-    // What heads say becomes a leaf; task and loss stay ordinary tensor code, and the gradient of the leaf is what the adjoint
-    // starts from. A cost of the rates starts from the states themselves.
-    let leaf = |t: &Tensor| t.detach().set_requires_grad(true);
-    let answers = if final_only { &stretches[stretches.len() - 1..] } else { &stretches[..] };
-    let mut leaves: Vec<Tensor> = answers.iter().map(|s| leaf(&s.said)).collect();
-    let said = if let [one] = &leaves[..] { one.shallow_clone() } else { Tensor::f_cat(&leaves, 0)? };
-    let said = if final_only { said.f_squeeze_dim(0)? } else { said };
-    let scores = shared.task.score(&trials, &block.ready.split(&said, &shared.heads(&trials))?)?;
-    let answers = leaves.len();
-    let rates = match cost {
-        None => None,
-        Some(_) => {
-            leaves.extend(stretches.iter().map(|s| leaf(&s.run.states)));
-            let of_states = |states: &Tensor| {
-                let steps = states.f_narrow(0, 1, states.size()[0] - 1)?;
-                shared.dynamics.rates(&Tensors::from([(form.state.as_str(), steps)]))
-            };
-            Some(Tensor::f_cat(&leaves[answers..].iter().map(of_states).collect::<Result<Vec<_>>>()?, 0)?)
-        }
-    };
-    let mut found = backward(&wanted.total(shared, &scores, rates.as_ref())?, &leaves)?;
-    let mut every = found.split_off(answers);
-    let mut said = found;
-
-    // What the adjoint says of inputs and initial state goes through projection and input folding by autograd.
-    let mut gradients = Tensors::new();
-    let mut surrogate: Option<Tensor> = None;
-    let mut carried: Option<Tensor> = None;
-    for stretch in stretches.into_iter().rev() {
-        let upstream = Upstream { last: carried.take(), every: every.pop().flatten(), said: said.pop().flatten() };
-        let adjoint = stretch.folded.backward(&stretch.run, &upstream, window)?;
-        if let (Some(added), Some(gradient)) = (stretch.folded.added(), &adjoint.added) {
-            let part = inner(added, gradient)?;
-            surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| sum + part));
-        }
-        for (name, gradient) in adjoint.folded.iter() {
-            add(&mut gradients, &format!("{FOLDED}{name}"), gradient.shallow_clone())?;
-        }
-        carried = Some(adjoint.initial);
-        stretch.run.recycle();
-    }
-    if let (true, Some(g)) = (initial.requires_grad(), &carried) {
-        let part = inner(&initial, g)?;
-        surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| sum + part));
-    }
-    if let Some(surrogate) = surrogate {
-        let (names, leaves) = shared_leaves(&block.ready, Some(folding));
-        for (name, gradient) in own(&names, backward(&surrogate, &leaves)?).iter() {
-            add(&mut gradients, name, gradient.shallow_clone())?;
-        }
-    }
-    Ok(finish(&scores, gradients))
-}
-
-/// The adjoint of a network with shortcuts, piece by piece; heads are left to autograd.
-fn by_mixed_adjoint(
-    shared: &Shared,
-    mut block: Block,
-    wanted: Wanted,
-    form: &RateForm,
-    folding: &Folding,
-) -> Result<Gradient> {
-    let leaf = |name: &str, t: &Tensor| t.detach().set_requires_grad(wanted.names.iter().any(|n| n == name));
-    block.parameters = block.parameters.iter().map(|(n, t)| (n.to_string(), leaf(n, t))).collect();
-    let initial = shared.initial_state(&block)?.get(&form.state)?.shallow_clone();
-    let mut course = Course::new(form.mixing.clone(), &initial);
-    let trials = std::mem::take(&mut block.trials);
-    let rates_of = |states: &Tensor| {
-        let steps = states.f_narrow(0, 1, states.size()[0] - 1)?;
-        shared.dynamics.rates(&Tensors::from([(form.state.as_str(), steps)]))
-    };
-    let mut leaves = Vec::new();
-    let trials = walk(shared, trials, |next| {
-        let place = (block.first, next.index);
-        let folded = shared.fold(form, folding, &block.ready.prepared, next.inputs, place)?;
-        let states = course.play(folded, next.periods)?;
-        leaves.push(states.detach().set_requires_grad(true));
-        no_grad(|| network::read(&block.parameters, shared.readout, next.heads, &rates_of(&states)?))
-    })?;
-    let rates = Tensor::f_cat(&leaves.iter().map(rates_of).collect::<Result<Vec<_>>>()?, 0)?;
-    let outputs = answers(shared, &block.parameters, &trials, &rates)?;
-    let scores = shared.task.score(&trials, &outputs)?;
-    let segments = leaves.len();
-    leaves.extend(pick(&block.parameters, wanted.names)?);
-    let mut found = backward(&wanted.total(shared, &scores, Some(&rates))?, &leaves)?;
-    let heads = found.split_off(segments);
-    let mut gradients = own(wanted.names, heads);
-    let traced = course.back(found)?;
-    let mut surrogate: Option<Tensor> = None;
-    for (added, gradient) in &traced.added {
-        let part = inner(added, gradient)?;
-        surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| sum + part));
-    }
-    if initial.requires_grad() {
-        let part = inner(&initial, &traced.initial)?;
-        surrogate = Some(surrogate.map_or(part.shallow_clone(), |sum| sum + part));
-    }
-    for (name, gradient) in traced.folded.iter() {
-        add(&mut gradients, &format!("{FOLDED}{name}"), gradient.shallow_clone())?;
-    }
-    if let Some(surrogate) = surrogate {
-        let (names, leaves) = shared_leaves(&block.ready, Some(folding));
-        for (name, gradient) in own(&names, backward(&surrogate, &leaves)?).iter() {
-            add(&mut gradients, name, gradient.shallow_clone())?;
-        }
-    }
-    Ok(finish(&scores, gradients))
-}
-
-/// All segments forward, outside autograd but for what is added to the input.
-fn forward(
-    shared: &Shared,
-    block: &mut Block,
-    folding: &Folding,
-    initial: &Tensor,
-    form: &RateForm,
-) -> Result<(Vec<Stretch>, Trials)> {
-    let trials = std::mem::take(&mut block.trials);
-    let mut state = initial.detach();
-    let mut stretches = Vec::new();
-    let ready = &block.ready;
-    let last_only = trials.answer == Answer::FinalStep && trials.rest.is_none();
-    let trials = walk(shared, trials, |next| {
-        let folded = shared.fold(form, folding, &ready.prepared, next.inputs, (block.first, next.index))?;
-        let run = folded.forward(&state)?;
-        let time = next.inputs.size()[0];
-        state = run.states.select(0, time);
-        let said = folded.read(&run, if last_only { time - 1 } else { 0 })?;
-        let answers = ready.split(&said, next.heads)?;
-        stretches.push(Stretch { folded, run, said });
-        Ok(answers)
-    })?;
-    if trials.answer == Answer::FinalStep
-        && let Some(last) = stretches.last_mut()
-    {
-        last.said = last.said.f_narrow(0, last.said.size()[0] - 1, 1)?;
-    }
-    if stretches.is_empty() {
-        return Err(Error::Failed("trials without steps".into()));
-    }
-    Ok((stretches, trials))
-}
-
 /// The sum of the products of all entries; its gradient with respect to `x` is `g`.
 fn inner(x: &Tensor, g: &Tensor) -> Result<Tensor> {
     Ok(x.f_reshape([-1])?.f_dot(&g.f_reshape([-1])?)?)
+}
+
+/// Carry gradients back through what each block computed under autograd before its own steps: what is added to the input, and the
+/// initial state. Adds them to those of [`shared_leaves`].
+pub(super) fn through_inputs(
+    ready: &Ready,
+    folding: &Folding,
+    pairs: &[(Tensor, Tensor)],
+    gradients: &mut Tensors,
+) -> Result<()> {
+    let parts = pairs.iter().map(|(tensor, gradient)| inner(tensor, gradient)).collect::<Result<Vec<_>>>()?;
+    let Some(surrogate) = parts.into_iter().reduce(|a, b| a + b) else { return Ok(()) };
+    let (names, leaves) = shared_leaves(ready, Some(folding));
+    for (name, gradient) in own(&names, backward(&surrogate, &leaves)?).iter() {
+        add(gradients, name, gradient.shallow_clone())?;
+    }
+    Ok(())
 }
 
 /// Add to a named gradient, or begin it with this one, which nobody else may change.
@@ -316,7 +169,7 @@ pub(super) fn add(gradients: &mut Tensors, name: &str, gradient: Tensor) -> Resu
     Ok(())
 }
 
-fn pick(parameters: &Tensors, names: &[String]) -> Result<Vec<Tensor>> {
+pub(super) fn pick(parameters: &Tensors, names: &[String]) -> Result<Vec<Tensor>> {
     names.iter().map(|name| parameters.get(name).map(Tensor::shallow_clone)).collect()
 }
 
@@ -333,7 +186,7 @@ pub(super) fn backward(scalar: &Tensor, leaves: &[Tensor]) -> Result<Vec<Option<
 ///
 /// Autograd hands out one tensor for two parameters that are only added (two biases), and views; whoever sums, clips or steps in
 /// place must find storage that is a parameter's own.
-fn own(names: &[String], gradients: Vec<Option<Tensor>>) -> Tensors {
+pub(super) fn own(names: &[String], gradients: Vec<Option<Tensor>>) -> Tensors {
     let mut taken = Vec::with_capacity(names.len());
     let mut named = Tensors::new();
     for (name, gradient) in names.iter().zip(gradients) {

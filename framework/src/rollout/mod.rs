@@ -4,6 +4,7 @@
 //! and results are joined in order. Cells that describe themselves as rate networks run on the fast path
 //! ([`crate::recurrence`]); all others run step by step.
 
+mod adjoint;
 mod course;
 mod gated;
 mod gradient;
@@ -140,6 +141,8 @@ struct Shared<'a> {
     fast: bool,
     settle: usize,
     batch: usize,
+    /// Bytes that the states of a batch may take.
+    state_memory: u64,
     /// Autograd's chain is cut at steps of a segment whose number is a multiple of it.
     window: Option<usize>,
     /// Whether autograd follows the steps, so that they must be taken one by one.
@@ -258,6 +261,7 @@ impl Rollout<'_> {
             fast: self.fast,
             settle: self.settle,
             batch: trials.batch(),
+            state_memory: self.workers.state_memory(),
             window: None,
             graph: false,
         }

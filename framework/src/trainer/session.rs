@@ -102,7 +102,9 @@ impl Session<'_> {
         let results: Mutex<Vec<Option<Result<Ended>>>> = Mutex::new((0..count).map(|_| None).collect());
         let ready = Barrier::new(side_by_side);
         let work = || {
+            let memory = self.experiment.training.state_memory_mib.saturating_mul(1 << 20);
             let workers = Workers::new(if side_by_side == 1 { self.threads } else { 1 });
+            let workers = workers.map(|workers| workers.with_state_memory(memory));
             // No member computes while libtorch starts on the thread of another.
             ready.wait();
             loop {

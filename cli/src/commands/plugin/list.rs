@@ -15,9 +15,9 @@ pub fn execute(program: &Program) -> Answer {
             registry.plugin_of(component.kind, component.name).is_some_and(|other| other.name == origin.name)
         };
         let brings: Vec<String> =
-            registry.iter().filter(|c| own(&c)).map(|c| format!("{} '{}'", c.kind, c.name)).collect();
+            registry.iter().filter(|c| own(c)).map(|c| format!("{} '{}'", c.kind, c.name)).collect();
         let components: Vec<Value> =
-            registry.iter().filter(|c| own(&c)).map(|c| json!({ "kind": c.kind, "name": c.name })).collect();
+            registry.iter().filter(|c| own(c)).map(|c| json!({ "kind": c.kind, "name": c.name })).collect();
         let file = origin.file.display().to_string();
         table.push([origin.name.clone(), origin.version.clone(), origin.author.clone(), brings.join(", "), file]);
         let mut entry = json!(origin);

@@ -73,14 +73,9 @@ unsafe fn fill_avx2(out: &mut [f32], first: u64, high: [u32; 2], key: [u32; 2]) 
 #[inline(always)]
 fn fill_blocks(out: &mut [f32], first: u64, high: [u32; 2], key: [u32; 2]) {
     for (group, out) in out.chunks_mut(PER_BLOCK * LANES).enumerate() {
-        let mut counters = [[0u32; LANES]; PER_BLOCK];
-        for lane in 0..LANES {
-            let block = first + (group * LANES + lane) as u64;
-            counters[0][lane] = block as u32;
-            counters[1][lane] = (block >> 32) as u32;
-            counters[2][lane] = high[0];
-            counters[3][lane] = high[1];
-        }
+        let blocks: [u64; LANES] = std::array::from_fn(|lane| first + (group * LANES + lane) as u64);
+        let halves = [blocks.map(|block| block as u32), blocks.map(|block| (block >> 32) as u32)];
+        let counters = [halves[0], halves[1], [high[0]; LANES], [high[1]; LANES]];
         let words = philox(counters, key);
         let mut normals = [[0f32; LANES]; PER_BLOCK];
         for lane in 0..LANES {

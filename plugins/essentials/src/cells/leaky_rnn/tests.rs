@@ -6,6 +6,7 @@ use synfire::recurrence::RECURRENT;
 use synfire::task::Answer;
 use synfire::tch::{Device, Kind, Tensor, no_grad};
 use synfire::tensors::values_f64;
+use synfire::workers::Workers;
 
 fn small() -> LeakyRnn {
     let time_constants = TimeConstants { low: 1.5, high: 4.0, trainable: true, ..TimeConstants::default() };
@@ -116,6 +117,27 @@ fn the_explicit_adjoint_is_the_gradient_for_one_row_two_blocks_and_one_step() {
             }
             testing::adjoint_is_autograd(&cell, &Probe { time: 1, ..probe.clone() }, 2, None);
             testing::adjoint_is_autograd(&cell, &Probe { time: 13, ..probe }, 2, Some(5));
+        }
+    }
+}
+
+#[test]
+fn states_that_are_computed_again_give_the_same_gradients() {
+    for placement in PLACEMENTS {
+        for cell in [small(), LeakyRnn { noise: Noise { sigma: 0.2, ..Noise::default() }, ..small() }] {
+            let cell = LeakyRnn { placement, ..cell };
+            for probe in Probe::kinds() {
+                for (time, window) in [(13, None), (13, Some(2)), (4, Some(3)), (1, None)] {
+                    let probe = Probe { time, ..probe.clone() };
+                    let network = testing::network(&cell, &probe);
+                    let kept = Bench::new(&probe).gradient(&network, 3, window);
+                    let workers = Workers::new(1).expect("one thread").with_state_memory(0);
+                    let again = Bench { workers, ..Bench::new(&probe) }.gradient(&network, 3, window);
+                    assert_eq!(again.loss, kept.loss);
+                    // Sums over steps in another order.
+                    assert_close(&again.gradients, &kept.gradients, 1e-12, "states computed again");
+                }
+            }
         }
     }
 }

@@ -1,0 +1,143 @@
+//! The fast path of rate networks: segments forward, and gradients by their explicit adjoint.
+
+use super::gradient::{FOLDED, Gradient, Wanted, add, backward, finish, through_inputs};
+use super::play::walk;
+use super::{Block, Shared};
+use crate::recurrence::{Folded, Folding, RateForm, Unrolled, Upstream};
+use crate::task::{Answer, Trials};
+use crate::{Error, Result, Tensors};
+use std::ops::Range;
+use tch::Tensor;
+
+/// Consecutive steps of a segment.
+struct Stretch {
+    folded: Folded,
+    /// The state before, `[rows, unit]`, and what the forward pass left; computed anew on the way back where it is missing.
+    start: Tensor,
+    run: Option<Unrolled>,
+    /// What all heads said after each step, `[time, rows, output]`, or after the last alone.
+    said: Tensor,
+    /// Whether gradients reach what was before.
+    passes: bool,
+}
+
+/// Loss and gradients of a block of rows.
+pub(super) fn gradient(
+    shared: &Shared,
+    mut block: Block,
+    wanted: Wanted,
+    form: &RateForm,
+    folding: &Folding,
+) -> Result<Gradient> {
+    let Wanted { window, cost, .. } = wanted;
+    let initial = shared.initial_state(&block)?.get(&form.state)?.shallow_clone();
+    let (stretches, trials) = forward(shared, &mut block, wanted, folding, &initial, form)?;
+    let final_only = trials.answer == Answer::FinalStep;
+
+    // What heads say becomes a leaf; task and loss stay ordinary tensor code, and the gradient of the leaf is what the adjoint
+    // starts from. A cost of the rates starts from the states themselves.
+    let leaf = |t: &Tensor| t.detach().set_requires_grad(true);
+    let answers = if final_only { &stretches[stretches.len() - 1..] } else { &stretches[..] };
+    let mut leaves: Vec<Tensor> = answers.iter().map(|s| leaf(&s.said)).collect();
+    let said = if let [one] = &leaves[..] { one.shallow_clone() } else { Tensor::f_cat(&leaves, 0)? };
+    let said = if final_only { said.f_squeeze_dim(0)? } else { said };
+    let scores = shared.task.score(&trials, &block.ready.split(&said, &shared.heads(&trials))?)?;
+    let answers = leaves.len();
+    let rates = match cost {
+        None => None,
+        Some(_) => {
+            leaves.extend(stretches.iter().filter_map(|s| s.run.as_ref()).map(|run| leaf(&run.states)));
+            let of_states = |states: &Tensor| {
+                let steps = states.f_narrow(0, 1, states.size()[0] - 1)?;
+                shared.dynamics.rates(&Tensors::from([(form.state.as_str(), steps)]))
+            };
+            Some(Tensor::f_cat(&leaves[answers..].iter().map(of_states).collect::<Result<Vec<_>>>()?, 0)?)
+        }
+    };
+    let mut found = backward(&wanted.total(shared, &scores, rates.as_ref())?, &leaves)?;
+    let mut every = found.split_off(answers);
+    let mut said = found;
+
+    // What the adjoint says of inputs and initial state goes through projection and input folding by autograd.
+    let mut gradients = Tensors::new();
+    let mut pairs = Vec::new();
+    let mut carried: Option<Tensor> = None;
+    for Stretch { folded, start, run, passes, .. } in stretches.into_iter().rev() {
+        let run = run.map_or_else(|| folded.forward(&start), Ok)?;
+        let upstream = Upstream { last: carried.take(), every: every.pop().flatten(), said: said.pop().flatten() };
+        let adjoint = folded.backward(&run, &upstream, window)?;
+        pairs.extend(folded.added().map(Tensor::shallow_clone).zip(adjoint.added));
+        for (name, gradient) in adjoint.folded.iter() {
+            add(&mut gradients, &format!("{FOLDED}{name}"), gradient.shallow_clone())?;
+        }
+        carried = passes.then_some(adjoint.initial);
+        run.recycle();
+    }
+    pairs.extend(carried.filter(|_| initial.requires_grad()).map(|gradient| (initial, gradient)));
+    through_inputs(&block.ready, folding, &pairs, &mut gradients)?;
+    Ok(finish(&scores, gradients))
+}
+
+/// All segments forward, outside autograd but for what is added to the input.
+fn forward(
+    shared: &Shared,
+    block: &mut Block,
+    wanted: Wanted,
+    folding: &Folding,
+    initial: &Tensor,
+    form: &RateForm,
+) -> Result<(Vec<Stretch>, Trials)> {
+    let trials = std::mem::take(&mut block.trials);
+    let mut state = initial.detach();
+    let mut stretches = Vec::new();
+    let ready = &block.ready;
+    let last_only = trials.answer == Answer::FinalStep && trials.rest.is_none();
+    let trials = walk(shared, trials, |next| {
+        let folded = shared.fold(form, folding, &ready.prepared, next.inputs, (block.first, next.index))?;
+        let pieces = pieces(shared, &folded, wanted);
+        let again = pieces.len() > 1;
+        let mut answers = Vec::new();
+        for (index, steps) in pieces.iter().enumerate() {
+            let folded = if again { folded.part(steps)? } else { folded.shallow_clone() };
+            let run = folded.forward(&state)?;
+            let time = steps.len() as i64;
+            let silent = last_only && index + 1 < pieces.len();
+            let said = folded.read(
+                &run,
+                if silent {
+                    time
+                } else if last_only {
+                    time - 1
+                } else {
+                    0
+                },
+            )?;
+            let start = std::mem::replace(&mut state, run.states.select(0, time).copy());
+            answers.push(said.shallow_clone());
+            let mut kept = Some(run);
+            if again {
+                kept.take().into_iter().for_each(Unrolled::recycle);
+            }
+            let passes = wanted.window.is_none() || index == 0;
+            stretches.push(Stretch { folded, start, run: kept, said, passes });
+        }
+        ready.split(&Tensor::f_cat(&answers, 0)?, next.heads)
+    })?;
+    let last = stretches.last_mut().ok_or_else(|| Error::Failed("trials without steps".into()))?;
+    if trials.answer == Answer::FinalStep {
+        last.said = last.said.f_narrow(0, last.said.size()[0] - 1, 1)?;
+    }
+    Ok((stretches, trials))
+}
+
+/// One piece, or where the states of the whole batch would take too much memory as many steps each as there are pieces, so that the
+/// least is kept. Pieces begin where a window does.
+fn pieces(shared: &Shared, folded: &Folded, wanted: Wanted) -> Vec<Range<usize>> {
+    let time = folded.time();
+    // A cost looks at all states, and noise whose size is learned is differentiated as a whole: both keep them anyway.
+    let whole = wanted.cost.is_some() || folded.added().is_some_and(Tensor::requires_grad);
+    let fits = folded.bytes_of_row() * shared.batch as u64 <= shared.state_memory;
+    let window = wanted.window.unwrap_or(1).max(1);
+    let length = if whole || fits { time } else { time.isqrt().next_multiple_of(window) };
+    super::ranges(time, length.max(1)).collect()
+}
