@@ -147,10 +147,7 @@ impl Subjects<'_> {
         let all = expand(self.paths)?;
         let Some(file) = self.groups else { return Ok(vec![("all".into(), all)]) };
         let text = String::from_utf8_lossy(&atomic::read(file)?).into_owned();
-        let groups: BTreeMap<String, Vec<PathBuf>> = toml::from_str(&text).map_err(|error| {
-            let remedy = "name groups as short = [\"runs/a\", \"runs/b\"]";
-            Error::config("--groups", format!("cannot be read: {error}"), remedy)
-        })?;
+        let groups = groups_of(&text)?;
         let groups = groups.into_iter().map(|(name, paths)| Ok((name, expand(&paths)?))).collect::<Result<Vec<_>>>()?;
         let in_a_group = |run: &Named| groups.iter().any(|(_, runs)| runs.iter().any(|other| other.path == run.path));
         if let Some(run) = all.iter().find(|run| !in_a_group(run)) {
@@ -158,5 +155,59 @@ impl Subjects<'_> {
             return Err(Error::config("--groups", problem, format!("add it to {}", file.display())));
         }
         Ok(groups)
+    }
+}
+
+/// Groups by name from the text of a file: TOML, or a group a line, its name and then its runs with blanks between them. Lines that are
+/// empty or begin with `#` are left out.
+fn groups_of(text: &str) -> Result<Vec<(String, Vec<PathBuf>)>> {
+    let refused = |problem: String| {
+        let remedy = "name groups as short = [\"runs/a\", \"runs/b\"], or one a line as short runs/a runs/b";
+        Error::config("--groups", problem, remedy)
+    };
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    // In a list of runs a name and a blank come before any sign of equality.
+    let is_toml = |line: &str| {
+        line.starts_with('[') || line.split_once('=').is_some_and(|(key, _)| !key.trim().contains(char::is_whitespace))
+    };
+    if lines().next().is_some_and(is_toml) {
+        let groups: BTreeMap<String, Vec<PathBuf>> =
+            toml::from_str(text).map_err(|error| refused(format!("cannot be read: {error}")))?;
+        return Ok(groups.into_iter().collect());
+    }
+    let mut groups: Vec<(String, Vec<PathBuf>)> = Vec::new();
+    for line in lines() {
+        let mut words = line.split_whitespace();
+        let name = words.next().unwrap_or_default().to_string();
+        let runs: Vec<PathBuf> = words.map(PathBuf::from).collect();
+        if runs.is_empty() {
+            return Err(refused(format!("has the group '{name}' without runs")));
+        }
+        if groups.iter().any(|(other, _)| *other == name) {
+            return Err(refused(format!("has the group '{name}' twice")));
+        }
+        groups.push((name, runs));
+    }
+    if groups.is_empty() { Err(refused("has no group".into())) } else { Ok(groups) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_read_from_toml_and_from_lines() {
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let expected = vec![("bptt".to_string(), paths(&["runs/a", "runs/b"])), ("ga".to_string(), paths(&["runs/c"]))];
+        assert_eq!(groups_of("ga = [\"runs/c\"]\nbptt = [\"runs/a\", \"runs/b\"]").expect("TOML"), expected);
+        assert_eq!(groups_of("# two rules\nbptt runs/a  runs/b\n\nga\truns/c\n").expect("lines"), expected);
+        let with_sign = groups_of("bptt runs/theta=1").expect("lines");
+        assert_eq!(with_sign, [("bptt".to_string(), paths(&["runs/theta=1"]))]);
+        for (text, part) in
+            [("bptt", "'bptt' without runs"), ("a x\na y", "'a' twice"), ("", "no group"), ("a = 3", "cannot be read")]
+        {
+            let error = groups_of(text).expect_err("refused").to_string();
+            assert!(error.contains(part) && error.contains("one a line"), "{error}");
+        }
     }
 }

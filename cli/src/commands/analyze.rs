@@ -30,7 +30,7 @@ pub struct Args {
     /// Set an option of the analysis (trials=100), or of the runs for this once (training.settle_steps=10)
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// TOML file that names groups of run directories: short = ["runs/a", "runs/b"]
+    /// File that names groups of run directories: TOML, short = ["runs/a", "runs/b"], or one a line, short runs/a runs/b
     #[arg(long, value_name = "FILE")]
     groups: Option<PathBuf>,
     /// Where findings are saved; in the run, or for several together in analyses/<ANALYSIS>, unless given

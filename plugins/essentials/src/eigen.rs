@@ -57,6 +57,47 @@ pub fn eigenvalues(matrix: &[f64], size: usize) -> Result<Vec<Complex>> {
     Ok(values)
 }
 
+/// Eigenvalues and eigenvectors of any square matrix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct General {
+    /// Eigenvalues, in the order of [`eigenvalues`].
+    pub values: Vec<Complex>,
+    /// One unit vector per eigenvalue, turned so that its entry of largest modulus is real and positive (the first such entry).
+    pub vectors: Vec<Vec<Complex>>,
+}
+
+/// Eigenvalues and right eigenvectors of the matrix `[size, size]`.
+///
+/// # Errors
+/// As [`symmetric`].
+pub fn general(matrix: &[f64], size: usize) -> Result<General> {
+    let found = view(matrix, size, size)?.eigen().map_err(unconverged)?;
+    let (values, vectors) = (found.S().column_vector(), found.U());
+    let value = |column: usize| (values[column].re, values[column].im);
+    let mut order: Vec<usize> = (0..size).collect();
+    order.sort_by(|a, b| {
+        let (a, b) = (value(*a), value(*b));
+        descending(modulus(a), modulus(b)).then(descending(a.0, b.0)).then(descending(a.1, b.1))
+    });
+    let upright = |column: usize| {
+        let entries: Vec<Complex> =
+            (0..size).map(|row| (vectors[(row, column)].re, vectors[(row, column)].im)).collect();
+        let largest =
+            entries.iter().copied().fold((0.0, 0.0), |best, x| if modulus(x) > modulus(best) { x } else { best });
+        let length = entries.iter().map(|x| x.0 * x.0 + x.1 * x.1).sum::<f64>().sqrt();
+        // Multiplied with the conjugate of the largest entry, that entry becomes real.
+        let scale = if length > 0.0 { 1.0 / (length * modulus(largest)) } else { 0.0 };
+        let turn = |(real, imaginary): Complex| {
+            (scale * (real * largest.0 + imaginary * largest.1), scale * (imaginary * largest.0 - real * largest.1))
+        };
+        entries.into_iter().map(turn).collect()
+    };
+    Ok(General {
+        values: order.iter().map(|column| value(*column)).collect(),
+        vectors: order.into_iter().map(upright).collect(),
+    })
+}
+
 /// Singular values of the matrix `[rows, columns]`, the largest first.
 ///
 /// # Errors
@@ -150,6 +191,27 @@ mod tests {
         assert!(close(found.vectors[0][0], half) && close(found.vectors[0][1], half), "{:?}", found.vectors);
         assert!(found.vectors[1].iter().copied().fold(f64::NEG_INFINITY, f64::max) > 0.7);
         assert_eq!(symmetric(&[], 0).expect("empty").values, Vec::<f64>::new());
+    }
+
+    #[test]
+    fn vectors_are_turned_by_the_matrix_into_multiples() {
+        // a rotation by 0.3 in the plane beside a decaying, sheared axis
+        let (sin, cos) = 0.3f64.sin_cos();
+        let matrix = [cos, -sin, 0.4, sin, cos, 0.0, 0.0, 0.0, 0.5];
+        let found = general(&matrix, 3).expect("finite");
+        assert_eq!(found.values.len(), 3);
+        for ((real, imaginary), vector) in found.values.iter().zip(&found.vectors) {
+            for row in 0..3 {
+                let image = (0..3).fold((0.0, 0.0), |sum, column| {
+                    let weight = matrix[3 * row + column];
+                    (sum.0 + weight * vector[column].0, sum.1 + weight * vector[column].1)
+                });
+                let (a, b) = vector[row];
+                assert!(close(image.0, real * a - imaginary * b) && close(image.1, real * b + imaginary * a));
+            }
+            assert!(close(vector.iter().map(|x| x.0 * x.0 + x.1 * x.1).sum(), 1.0));
+        }
+        assert!(close(found.vectors[2].iter().map(|x| x.1.abs()).sum(), 0.0), "a real eigenvalue has a real vector");
     }
 
     #[test]

@@ -4,9 +4,20 @@
 //! decision-making tasks", NeurIPS 2021, <https://openreview.net/forum?id=Bix4uw5GcbE>. Networks trained by backpropagation, a genetic
 //! algorithm, full-FORCE and a reward-modulated Hebbian rule have alike attractors and unlike representations.
 //!
+//! - [`analyses`]: fixed points, their topology over inputs, representations, psychometrics and what goes with them.
 //! - [`rules`]: `force`, recursive least squares on the readout while it feeds back, and its algorithm for other rules.
 
+pub mod analyses;
+pub mod canonical;
+pub mod channels;
+pub mod clustering;
+pub mod decoding;
+pub mod decomposition;
+pub mod fixed_points;
+pub mod recorded;
+pub mod regression_axes;
 pub mod rules;
+pub mod sigmoid;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,40 @@
+//! Runs made by hand, for the tests of analyses.
+
+use synfire::curriculum::LessonRecord;
+use synfire::experiment::Precision;
+use synfire::run::RunDir;
+use synfire::tch::Tensor;
+use synfire::{Experiment, History, Lesson, Network, Registry, Spec, Tensors};
+
+/// A run in double precision on the CPU whose only network is what `change` makes of a new one.
+pub(super) fn run(
+    folder: &std::path::Path,
+    task: &serde_json::Value,
+    cell: &serde_json::Value,
+    change: impl FnOnce(&mut Network),
+) -> RunDir {
+    let registry = Registry::linked().expect("links");
+    let mut experiment = Experiment { name: "made".into(), device: "cpu".into(), ..Experiment::default() };
+    experiment.task = serde_json::from_value(task.clone()).expect("a table with a type");
+    experiment.cell = serde_json::from_value(cell.clone()).expect("a table with a type");
+    experiment.curriculum = Spec::new("direct");
+    experiment.training.precision = Precision::Double;
+    let experiment = experiment.resolve(&registry).expect("resolves");
+    let dir = RunDir::create(folder, &experiment).expect("creates");
+    let parts = experiment.parts(&registry).expect("fits");
+    let context = parts.context(&experiment, &registry).expect("has a device");
+    let mut network = parts.network(&context, 1, 0, &Lesson::default()).expect("builds");
+    change(&mut network);
+    let mut history = History::default();
+    history.lessons.push(LessonRecord { from: 0, lesson: Lesson::default() });
+    dir.save_checkpoint(&network, &Tensors::new(), &history).expect("saves");
+    dir
+}
+
+/// Replace parameters by these numbers, row-major.
+pub(super) fn set(network: &mut Network, parameters: &[(&str, &[f64])]) {
+    for (name, values) in parameters {
+        let shape = network.parameters.get(name).expect("a parameter").size();
+        network.parameters.insert(*name, Tensor::from_slice(values).reshape(shape));
+    }
+}

@@ -1,0 +1,366 @@
+//! Answers against the strength of the evidence.
+
+use super::choice;
+use super::grouping::Grouping;
+use crate::sigmoid::Sigmoid;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use synfire::analysis::{Findings, Scope};
+use synfire::figure::{Axis, Colour, Figure, Line, Panel, Scatter};
+use synfire::rollout::Record;
+use synfire::statistics::{mean, regression};
+use synfire::storage::array::Array;
+use synfire::subject::RunView;
+use synfire::table::Table;
+use synfire::tensors::values_f64;
+use synfire::{Analysis, Component, Error, Problems, Registry, Result, Stream, Subject};
+
+/// Psychometric curves: how often a network answers one way, against the strength of the evidence, with a sigmoid through it.
+///
+/// The option `vary` of the task is set to each of `values`, everything else stays as in training; the answer is the first output at
+/// the last step. `choice` is the fraction of positive answers (answers of exactly 0 are left out; one half if there is no other),
+/// `output` their mean. With several contexts a curve belongs to each: `conditions` are options of the task under which the curve is
+/// measured, by default `context = 0, 1, ..` for tasks with an option `contexts`, of which the first varies the signal that is asked for
+/// and the others one that is to be ignored; `split_by` sorts trials by one of their conditions instead. To every curve
+/// `base + height / (1 + exp(-slope (x - middle)))` and a straight line are fitted; the first condition is drawn with its sigmoid, the
+/// others with their line. Groups are those of `--groups`, else runs with the same options `by`.
+///
+/// figures `psychometric`: curves of all networks and means of groups, one panel a condition
+/// tables  `fits`: one row a network and condition; `curves`: one row a network, condition and value
+/// arrays  `values` `[value]`, `answers` `[network, condition, value]`
+///
+/// Source: the curves of McMahan, Kleinman & Kao 2021, NeurIPS (`values`, 2000 trials each), and of Miconi 2017,
+/// doi:10.7554/eLife.20899 (`vary = "bias_1"`, `split_by = "context"`, `measure = "output"`).
+/// Differs: networks are measured under the noise they were trained with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Psychometric {
+    /// Option of the task that is varied.
+    pub vary: String,
+    /// Its values.
+    pub values: Vec<f64>,
+    /// Trials for each.
+    #[schemars(range(min = 1))]
+    pub trials: usize,
+    /// What is measured.
+    pub measure: Measure,
+    /// Options of the task, one table a curve; empty: one curve, or one for each context of tasks that have an option `contexts`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Map<String, Value>>,
+    /// A condition of the trials by which they are sorted into curves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_by: Option<String>,
+    /// Updates after which the networks are taken; absent for the end of training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update: Option<u64>,
+    /// Options of the experiments that make groups where none are named.
+    pub by: Vec<String>,
+}
+
+/// What is measured of the answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// The fraction that is positive.
+    #[default]
+    Choice,
+    /// Their mean.
+    Output,
+}
+
+impl Default for Psychometric {
+    fn default() -> Self {
+        Self {
+            vary: "coherence".into(),
+            values: vec![-0.30, -0.18, -0.072, -0.018, 0.018, 0.072, 0.18, 0.30],
+            trials: 2000,
+            measure: Measure::default(),
+            conditions: Vec::new(),
+            split_by: None,
+            update: None,
+            by: vec!["rule".into()],
+        }
+    }
+}
+
+/// One curve of one network.
+#[derive(Clone, Debug, PartialEq)]
+struct Curve {
+    name: String,
+    answers: Vec<f64>,
+}
+
+#[typetag::serde(name = "psychometric")]
+impl Analysis for Psychometric {
+    fn check(&self, _: &Registry, problems: &mut Problems) {
+        problems.require(self.trials >= 1, "trials", self.trials, "at least 1");
+        let enough = self.values.len() >= 2 && self.values.iter().all(|value| value.is_finite());
+        problems.require(enough, "values", format!("{:?}", self.values), "two or more finite numbers");
+        problems.require(!self.vary.is_empty(), "vary", "empty", "the name of an option of the task");
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Groups
+    }
+
+    fn run(&self, subject: &Subject) -> Result<Findings> {
+        subject.run()?;
+        let grouping = Grouping::of(subject, &self.by)?;
+        let all = subject.runs.iter().map(|view| self.curves(view, &subject.stream)).collect::<Result<Vec<_>>>()?;
+        let names: Vec<String> = all[0].iter().map(|curve| curve.name.clone()).collect();
+        if let Some(other) = all.iter().position(|curves| curves.len() != names.len()) {
+            return Err(Error::Failed(format!(
+                "{} has {} curves and {} has {}; analyse tasks with different contexts apart",
+                subject.runs[0].label,
+                names.len(),
+                subject.runs[other].label,
+                all[other].len()
+            )));
+        }
+        let mut findings = Findings::new();
+        let mut answers: Vec<f64> = Vec::new();
+        let columns =
+            ["network", "group", "condition", "height", "slope", "middle", "base", "residual", "slope of the line"];
+        let mut fits = Table::new("fits", "Sigmoids and lines through the curves", &columns);
+        let mut rows = Table::new("curves", "Answers", &["network", "group", "condition", &self.vary, "answer"]);
+        for (index, curves) in all.iter().enumerate() {
+            let (label, group) = (&subject.runs[index].label, &grouping.names[grouping.labels[index]]);
+            for curve in curves {
+                let fit = Sigmoid::fit(&self.values, &curve.answers)?;
+                let line = regression(&self.values, &curve.answers).map(|line| line.slope);
+                fits.push((
+                    label,
+                    group,
+                    &curve.name,
+                    fit.map(|fit| fit.height),
+                    fit.map(|fit| fit.slope),
+                    fit.map(|fit| fit.middle),
+                    fit.map(|fit| fit.base),
+                    fit.map(|fit| fit.residual),
+                    line,
+                ));
+                for (value, answer) in self.values.iter().zip(&curve.answers) {
+                    rows.push((label, group, &curve.name, *value, answer.is_finite().then_some(*answer)));
+                }
+                answers.extend(&curve.answers);
+            }
+        }
+        for (at, name) in names.iter().enumerate() {
+            for (group, group_name) in grouping.names.iter().enumerate() {
+                let means = self.group_mean(&all, &grouping, group, at);
+                let fit = Sigmoid::fit(&self.values, &means)?;
+                let of =
+                    |what: &str| format!("{group_name}, {name}: {what}").trim_start_matches(", ").replace(", :", ":");
+                findings.value(of("slope"), fit.map(|fit| fit.slope));
+                findings.value(of("middle"), fit.map(|fit| fit.middle));
+                findings.value(of("slope of the line"), regression(&self.values, &means).map(|line| line.slope));
+            }
+        }
+        findings.array("values", Array::from(self.values.clone()));
+        findings.array("answers", Array::new([all.len(), names.len(), self.values.len()], answers)?);
+        findings.tables = vec![fits, rows];
+        findings.figures.push(self.figure(&all, &grouping, &names)?);
+        Ok(findings)
+    }
+}
+
+impl Psychometric {
+    /// Options of the task for each curve, and the curve's name.
+    fn conditions(&self, view: &RunView) -> Vec<(String, Map<String, Value>)> {
+        let named = |table: &Map<String, Value>| {
+            table.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+        };
+        if !self.conditions.is_empty() {
+            return self.conditions.iter().map(|table| (named(table), table.clone())).collect();
+        }
+        let contexts = view.experiment.task.options().get("contexts").and_then(Value::as_u64);
+        match contexts {
+            Some(count) if self.split_by.is_none() => (0..count)
+                .map(|context| {
+                    let mut table = Map::new();
+                    table.insert("context".into(), json!(context));
+                    let name = if context == 0 {
+                        "signal asked for".into()
+                    } else {
+                        format!("signal to ignore in context {context}")
+                    };
+                    (name, table)
+                })
+                .collect(),
+            _ => vec![(String::new(), Map::new())],
+        }
+    }
+
+    /// All curves of one network.
+    fn curves(&self, view: &RunView, stream: &Stream) -> Result<Vec<Curve>> {
+        let network = view.network(choice::at(self.update))?;
+        let mut curves: Vec<Curve> = Vec::new();
+        for (name, options) in self.conditions(view) {
+            let first = curves.len();
+            for (index, value) in self.values.iter().enumerate() {
+                let mut options = options.clone();
+                options.insert(self.vary.clone(), json!(value));
+                let asked = view.with_task(&options)?;
+                // Every value has trials of its own, the same for all networks.
+                let parts = self.measured(&asked, &network, &stream.at(index as u64))?;
+                for (at, (part, answer)) in parts.into_iter().enumerate() {
+                    let place = first + at;
+                    if curves.len() <= place {
+                        let name =
+                            [name.as_str(), part.as_str()].into_iter().filter(|n| !n.is_empty()).collect::<Vec<_>>();
+                        curves.push(Curve { name: name.join(", "), answers: vec![f64::NAN; self.values.len()] });
+                    }
+                    curves[place].answers[index] = answer;
+                }
+            }
+        }
+        Ok(curves)
+    }
+
+    /// What is measured of the trials, for each value of the condition that splits them.
+    fn measured(&self, view: &RunView, network: &synfire::Network, stream: &Stream) -> Result<Vec<(String, f64)>> {
+        let lesson = view.lesson();
+        let size = view.experiment.training.evaluation_batch.max(1);
+        let (mut answers, mut split) = (Vec::new(), Vec::new());
+        for (index, first) in (0..self.trials).step_by(size).enumerate() {
+            let batch = size.min(self.trials - first);
+            let played =
+                view.play(network, &lesson, batch, Record::Outputs, &stream.child("answers").at(index as u64))?;
+            let output = played.outputs.first().ok_or_else(|| Error::Failed("no head answers".into()))?;
+            let last = if output.dim() == 3 { output.get(-1) } else { output.shallow_clone() };
+            answers.extend(values_f64(&last.select(-1, 0)));
+            if let Some(name) = &self.split_by {
+                let column = played.trials.conditions.get(name).ok_or_else(|| {
+                    let known = played.trials.conditions.keys().cloned().collect::<Vec<_>>().join(", ");
+                    Error::config(
+                        "split_by",
+                        format_args!("is '{name}', which is no condition of the trials"),
+                        format!("use one of: {known}"),
+                    )
+                })?;
+                split.extend(column.iter().copied());
+            }
+        }
+        let Some(name) = &self.split_by else { return Ok(vec![(String::new(), self.measure.of(&answers))]) };
+        let mut kinds = split.clone();
+        kinds.sort_by(f64::total_cmp);
+        kinds.dedup();
+        let of = |kind: f64| {
+            let own: Vec<f64> = answers.iter().zip(&split).filter(|(_, s)| **s == kind).map(|(a, _)| *a).collect();
+            (format!("{name} {kind}"), self.measure.of(&own))
+        };
+        Ok(kinds.into_iter().map(of).collect())
+    }
+
+    fn group_mean(&self, all: &[Vec<Curve>], grouping: &Grouping, group: usize, curve: usize) -> Vec<f64> {
+        (0..self.values.len())
+            .map(|at| mean(&grouping.members(group).map(|item| all[item][curve].answers[at]).collect::<Vec<_>>()))
+            .collect()
+    }
+
+    fn figure(&self, all: &[Vec<Curve>], grouping: &Grouping, names: &[String]) -> Result<Figure> {
+        let label = match self.measure {
+            Measure::Choice => Axis::new("fraction of positive answers").limits(-0.05, 1.05),
+            Measure::Output => Axis::new("mean answer"),
+        };
+        let (low, high) =
+            self.values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(*x), b.max(*x)));
+        let along: Vec<f64> = (0..=200).map(|i| low + (high - low) * f64::from(i) / 200.0).collect();
+        let mut figure = Figure::new("psychometric", "Psychometric curves").caption(
+            "Dots are means over the networks of a group; the curve through them is a sigmoid for the signal that is asked for, a straight \
+             line for the others. Pale lines are single networks.",
+        );
+        for (at, name) in names.iter().enumerate() {
+            let mut panel = Panel::new(name.clone()).x(self.vary.clone()).y(label.clone());
+            for (group, group_name) in grouping.names.iter().enumerate() {
+                let colour = Colour::palette(group);
+                let members: Vec<usize> = grouping.members(group).collect();
+                if members.len() > 1 {
+                    let thin = |item: &usize| Line::new(&self.values, &all[*item][at].answers).colour(colour).thin();
+                    panel = panel.marks(members.iter().map(thin));
+                }
+                let means = self.group_mean(all, grouping, group, at);
+                let fitted: Option<Vec<f64>> = match at {
+                    0 => Sigmoid::fit(&self.values, &means)?.map(|fit| along.iter().map(|x| fit.at(*x)).collect()),
+                    _ => regression(&self.values, &means).map(|line| along.iter().map(|x| line.at(*x)).collect()),
+                };
+                if let Some(fitted) = fitted {
+                    panel = panel.mark(Line::new(&along, fitted).colour(colour));
+                }
+                panel = panel.mark(Scatter::new(&self.values, means).colour(colour).label(group_name));
+            }
+            figure.panels.push(panel);
+        }
+        Ok(figure)
+    }
+}
+
+impl Measure {
+    fn of(self, answers: &[f64]) -> f64 {
+        match self {
+            Self::Output => mean(answers),
+            Self::Choice => {
+                let decided: Vec<f64> = answers.iter().copied().filter(|answer| *answer != 0.0).collect();
+                let positive = decided.iter().filter(|answer| **answer > 0.0).count();
+                if decided.is_empty() { 0.5 } else { positive as f64 / decided.len() as f64 }
+            }
+        }
+    }
+}
+
+synfire::inventory::submit! { Component::analysis::<Psychometric>("psychometric") }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyses::fixture::{run, set};
+    use synfire::Spec;
+    use synfire::run::Analyst;
+    use synfire::workers::Workers;
+
+    #[test]
+    #[ignore = "needs a task that this crate does not have yet"]
+    fn an_integrator_answers_as_the_ideal_observer() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let task = json!({ "type": "random-dots", "steps": 100, "noise_std": 0.5 });
+        // r' = r + 0.01 u: a sum of all inputs
+        let cell = json!({ "type": "leaky-rnn", "hidden": 1, "activation": "identity", "time_constants": { "low": 100.0, "high": 100.0 } });
+        let dir = run(&folder.path().join("run"), &task, &cell, |network| {
+            let parameters: [(&str, &[f64]); 5] = [
+                ("recurrent.weight", &[1.0]),
+                ("input.weight", &[1.0]),
+                ("input.bias", &[0.0]),
+                ("head.0.weight", &[1.0]),
+                ("head.0.bias", &[0.0]),
+            ];
+            set(network, &parameters);
+        });
+        let registry = Registry::linked().expect("links");
+        let workers = Workers::new(1).expect("a thread");
+        let options = json!({ "values": [-0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1] });
+        let analyst = Analyst::new(&Spec::with("psychometric", &options), &registry, &workers).expect("builds");
+        let views = analyst.open(&dir, dir.experiment().expect("an experiment")).expect("opens");
+        let found = analyst
+            .groups(views, vec![("all".into(), vec![0])], &folder.path().join("found"))
+            .expect("analyses")
+            .findings;
+        let answers = found.arrays["answers"].to_f64();
+        // Phi(c sqrt(100) / 0.5) at 2, 1, 0.4 and 0; four standard errors of 2000 trials are 0.045 at most
+        for (found, expected) in answers.iter().zip([0.0228, 0.1587, 0.3446, 0.5, 0.6554, 0.8413, 0.9772]) {
+            assert!((found - expected).abs() < 0.045, "{answers:?}");
+        }
+        let fits = &found.tables[0];
+        let synfire::table::Value::Number(slope) = fits.rows[0][4] else { panic!("a slope") };
+        // The logistic nearest to a normal distribution of width 0.05 has slope 1.7 / 0.05.
+        assert!((slope - 34.0).abs() < 6.0, "{slope}");
+        assert!(found.figures[0].to_svg().is_ok());
+    }
+
+    #[test]
+    fn answers_of_zero_are_left_out() {
+        assert_eq!(Measure::Choice.of(&[0.0, 1.0, -2.0, 3.0]), 2.0 / 3.0);
+        assert_eq!(Measure::Choice.of(&[0.0]), 0.5);
+        assert_eq!(Measure::Output.of(&[0.0, 1.0, -2.0, 3.0]), 0.5);
+    }
+}
