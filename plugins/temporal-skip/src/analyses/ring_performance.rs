@@ -16,7 +16,7 @@ use synfire::{Analysis, Component, Problems, Registry, Result, Subject};
 ///
 /// Needs a ring task, or the battery of them. Trials are drawn as in an evaluation.
 ///
-/// figures `performance`: a bar a task
+/// figures `performance-by-task`: a bar a task
 /// tables  `performance`: one row a task
 ///
 /// Source: Soo, Goudar & Wang 2023, doi:10.1101/2023.10.10.561588, whose number of trials is the default.
@@ -83,7 +83,7 @@ impl Analysis for RingPerformance {
             .x(Axis::new("task").categories(found.keys().map(|rule| name(*rule))))
             .y(Axis::new("performance").limits(0.0, 1.02))
             .mark(Bars::new(found.keys().map(|rule| name(*rule)), heights));
-        let figure = Figure::new("performance", format!("Performance: {}", run.label)).panel(panel);
+        let figure = Figure::new("performance-by-task", format!("Performance: {}", run.label)).panel(panel);
         findings.figures.push(figure.caption(format!("{} trials without jitter, step by step.", self.trials)));
         Ok(findings)
     }
