@@ -210,7 +210,11 @@ pub struct Trials {
     pub substeps: Option<usize>,
     /// Input before the first step, `[time, batch, input]`, that is played outside the gradient and without an answer.
     pub settle: Option<Tensor>,
-    /// One column per named factor of the design, one row per trial; for psychometrics and analyses.
+    /// Signals that would help a network to find the targets, `[time, batch, hint]`, for rules that can use them; no network sees
+    /// them at its input.
+    pub hints: Option<Tensor>,
+    /// One column per named factor of the design, one row per trial; for psychometrics and analyses. The column `trial_type` numbers
+    /// the kinds of trials that rules with a memory of past errors should keep apart.
     pub conditions: BTreeMap<String, Vec<f64>>,
     /// The states that the trials start from, each `[batch, ..]`; `None` for those that the cell draws.
     pub initial: Option<Tensors>,
@@ -239,6 +243,7 @@ impl Trials {
             periods: self.periods.clone(),
             substeps: self.substeps,
             settle: self.settle.as_ref().map(|s| s.narrow(1, rows.start as i64, rows.len() as i64).contiguous()),
+            hints: self.hints.as_ref().map(|h| h.narrow(1, rows.start as i64, rows.len() as i64).contiguous()),
             conditions: self.conditions.iter().map(|(k, v)| (k.clone(), v[rows.clone()].to_vec())).collect(),
             initial: self
                 .initial
@@ -257,6 +262,7 @@ impl Trials {
         self.inputs = move_to(&self.inputs);
         self.settle = self.settle.as_ref().map(move_to);
         self.initial = self.initial.as_ref().map(|states| states.to(device, kind));
+        self.hints = self.hints.as_ref().map(move_to);
         for target in &mut self.targets {
             target.values = move_to(&target.values);
             target.weight = target.weight.as_ref().map(move_to);

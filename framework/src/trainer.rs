@@ -65,7 +65,7 @@ impl<'a> Trainer<'a> {
         let (mut network, mut learner) = begin(parts, &context, seed, history.restarts)?;
         if let Some(Checkpoint { parameters, learner: saved, state }) = checkpoint {
             network = parts.network_from(&context, parameters, state.readout)?;
-            if saved.is_empty() && state.history.updates == 0 {
+            if saved.is_empty() {
                 // An imported network has no learner yet: the rule starts on it, and adds what must outlive training.
                 let stream = Parts::initial_stream(seed, state.history.restarts).child("rule");
                 learner = parts.rule.start(&mut network, &context, &stream)?;

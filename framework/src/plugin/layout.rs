@@ -63,7 +63,7 @@ crossing! {
     TaskSpec { inputs outputs objective dt_ms difficulty closed_loop };
     Difficulty { name lowest highest default several_at_once };
     Objective { loss answer tolerance };
-    Trials { inputs targets answer periods substeps conditions initial settle rest };
+    Trials { inputs targets answer periods substeps settle hints conditions initial rest };
     Target { head level values weight total };
     Period { name steps };
     Segment { inputs targets periods };
@@ -73,7 +73,7 @@ crossing! {
     Setting { mode dt_ms substeps schedule };
     Clock<'static> { step since_border period setting };
     Form;
-    RateForm { placement activation state linear_input mixing };
+    RateForm { placement activation state linear_input mixing reads_state };
     GatedForm { gates hidden cell };
     Network { parameters dynamics readout };
     Readout { heads outputs bias feedback };
@@ -90,7 +90,7 @@ crossing! {
     UpdateRecord { update loss accuracy };
     Tally { updates loss accuracy gradient_norm };
     Rollout<'static> { task lesson setting stream workers fast settle };
-    Moment<'static> { clock input projected };
+    Moment<'static> { clock input projected dynamics };
     Workers;
     StepReport { loss accuracy gradient_norm };
     Subject<'static> { runs groups data stream workers };

@@ -74,6 +74,8 @@ pub struct RateForm {
     pub linear_input: bool,
     /// Shortcuts through time.
     pub mixing: Option<Mixing>,
+    /// Whether heads read the states with `Current`, not their rates.
+    pub reads_state: bool,
 }
 
 /// The heads of a network as one, `[output, unit]` and `[output]`.
@@ -89,6 +91,7 @@ pub struct Read {
 pub struct Folding {
     placement: Placement,
     activation: Activation,
+    reads_state: bool,
     /// `[source, target]`: what the state (or rate) is multiplied with from the right.
     weight: Tensor,
     /// Leak and its complement, `[unit]` or `[1]`; used by `Drive` and `Current`.
@@ -190,8 +193,9 @@ impl Folding {
             bias = prepared.find(BIAS).map(|bias| scale(bias.shallow_clone())).transpose()?;
         }
         let (readout, readout_bias) = read.map_or((None, None), |read| (Some(read.weight), read.bias));
-        let activation = form.activation;
-        Ok(Self { placement, activation, weight, leak, keep, input, bias, readout, readout_bias, packed: None })
+        let (activation, reads_state) = (form.activation, form.reads_state);
+        let packed = None;
+        Ok(Self { placement, activation, reads_state, weight, leak, keep, input, bias, readout, readout_bias, packed })
     }
 
     /// Lay the numbers out for the kernels, where there are any for them; for the way back, too, if it will be gone.
@@ -217,6 +221,7 @@ impl Folding {
         Self {
             placement: self.placement,
             activation: self.activation,
+            reads_state: self.reads_state,
             weight: f(&self.weight),
             leak: f(&self.leak),
             keep: f(&self.keep),
@@ -368,7 +373,8 @@ impl Folded {
     /// # Errors
     /// When the run is of another segment.
     pub fn rates(&self, run: &Unrolled, first: i64) -> Result<Tensor> {
-        let all = if self.folding.placement == Placement::Current { &run.activated } else { &run.states };
+        let activated = self.folding.placement == Placement::Current && !self.folding.reads_state;
+        let all = if activated { &run.activated } else { &run.states };
         Ok(all.f_narrow(0, first + 1, self.shape[0] - first)?)
     }
 
@@ -387,12 +393,28 @@ impl Folded {
     /// When shapes do not fit.
     pub fn backward(&self, run: &Unrolled, upstream: &Upstream, window: Option<usize>) -> Result<Adjoint> {
         no_grad(|| {
+            let through = self.folding.reads_state.then(|| self.through_states(run, upstream)).transpose()?;
+            let inner = through.as_ref().unwrap_or(upstream);
             let swept = match self.folding.has_kernels() {
-                true => self.backward_by_kernels(run, upstream, window)?,
-                false => self.backward_by_tensors(run, upstream, window)?,
+                true => self.backward_by_kernels(run, inner, window)?,
+                false => self.backward_by_tensors(run, inner, window)?,
             };
             self.adjoint(run, upstream, swept)
         })
+    }
+
+    /// What heads say of the states, carried to the states: the loops know heads of rates alone.
+    fn through_states(&self, run: &Unrolled, upstream: &Upstream) -> Result<Upstream> {
+        let last = upstream.last.as_ref().map(Tensor::shallow_clone);
+        let every = match &upstream.every {
+            Some(every) => every.copy(),
+            None => run.states.f_zeros_like()?,
+        };
+        if let (Some(said), Some(weight)) = (&upstream.said, &self.folding.readout) {
+            let steps = said.size()[0];
+            drop(every.f_narrow(0, self.shape[0] + 1 - steps, steps)?.f_add_(&said.f_matmul(weight)?)?);
+        }
+        Ok(Upstream { last, every: Some(every), said: None })
     }
 
     /// Gradient with respect to the last state, in memory of its own.

@@ -9,9 +9,11 @@ mod course;
 mod gated;
 mod gradient;
 mod play;
+mod trace;
 
 pub use gradient::Gradient;
 pub use play::{Moment, Played, StepHook};
+pub use trace::Traced;
 
 use crate::cell::{Dynamics, Form, Setting};
 use crate::network::{self, Network, Readout};

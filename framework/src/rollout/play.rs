@@ -2,7 +2,7 @@
 
 use super::course::Course;
 use super::{Block, Record, Shared, gated};
-use crate::cell::{Clock, Setting};
+use crate::cell::{Clock, Dynamics, Setting};
 use crate::network;
 use crate::recurrence::mixing::{period_at, since_border};
 use crate::task::{Answer, Period, Segment, Target, Trials};
@@ -30,6 +30,8 @@ pub struct Moment<'a> {
     pub input: Tensor,
     /// The same as the step gets it: projected and with noise, `[batch, projected]`.
     pub projected: Tensor,
+    /// The equations of the network, for rules that step another network beside it.
+    pub dynamics: &'a dyn Dynamics,
 }
 
 /// What an online rule does within a trial.
@@ -114,7 +116,7 @@ impl Steps<'_> {
 }
 
 /// The clock at step `t` of a segment with these periods.
-fn clock<'a>(step: usize, (periods, t): (&'a [Period], usize), setting: &'a Setting) -> Clock<'a> {
+pub(super) fn clock<'a>(step: usize, (periods, t): (&'a [Period], usize), setting: &'a Setting) -> Clock<'a> {
     Clock { step, since_border: since_border(periods, t), period: period_at(periods, t), setting }
 }
 
@@ -126,7 +128,7 @@ fn say(shared: &Shared, head: usize, parameters: &Tensors, state: &Tensors) -> R
 }
 
 /// What the head says of the present state, as a drive to the units.
-fn feedback(shared: &Shared, head: usize, parameters: &Tensors, state: &Tensors) -> Result<Tensor> {
+pub(super) fn feedback(shared: &Shared, head: usize, parameters: &Tensors, state: &Tensors) -> Result<Tensor> {
     network::feed_back(parameters, &say(shared, head, parameters, state)?)
 }
 
@@ -218,6 +220,7 @@ impl Joined {
             periods: self.periods,
             substeps: trials.substeps,
             settle: trials.settle.as_ref().map(Tensor::shallow_clone),
+            hints: None,
             conditions: trials.conditions.clone(),
             initial: trials.initial.as_ref().map(Tensors::shallow_clone),
             rest: None,
@@ -371,7 +374,12 @@ pub(super) fn play_online(shared: &Shared, block: Block, hook: &mut dyn StepHook
             }
             None => projected[t].shallow_clone(),
         };
-        let moment = Moment { clock, input: input.shallow_clone(), projected: step_input.shallow_clone() };
+        let moment = Moment {
+            clock,
+            input: input.shallow_clone(),
+            projected: step_input.shallow_clone(),
+            dynamics: shared.dynamics,
+        };
         let own = hook.before(&moment, &parameters, &state)?;
         let fed = said.as_ref().map(|output| network::feed_back(&parameters, output)).transpose()?;
         let drive = match (own, fed) {
@@ -450,6 +458,13 @@ impl Played {
             settle: match &first.trials.settle {
                 Some(_) => {
                     let part = |p: &Self| p.trials.settle.as_ref().map_or_else(Tensor::new, Tensor::shallow_clone);
+                    Some(cat(&part, 1)?)
+                }
+                None => None,
+            },
+            hints: match &first.trials.hints {
+                Some(_) => {
+                    let part = |p: &Self| p.trials.hints.as_ref().map_or_else(Tensor::new, Tensor::shallow_clone);
                     Some(cat(&part, 1)?)
                 }
                 None => None,

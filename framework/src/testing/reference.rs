@@ -167,7 +167,7 @@ impl Dynamics for Rates {
 
     fn form(&self, _: &Setting) -> Form {
         let (placement, activation, state) = (Placement::Drive, Activation::Tanh, "rate".to_string());
-        Form::Rate(RateForm { placement, activation, state, linear_input: false, mixing: None })
+        Form::Rate(RateForm { placement, activation, state, linear_input: false, mixing: None, reads_state: false })
     }
 }
 

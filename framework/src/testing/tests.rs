@@ -127,7 +127,7 @@ impl Dynamics for Unlike {
     }
     fn form(&self, _: &Setting) -> Form {
         let (placement, activation, state) = (Placement::Drive, Activation::Tanh, "rate".to_string());
-        Form::Rate(RateForm { placement, activation, state, linear_input: false, mixing: None })
+        Form::Rate(RateForm { placement, activation, state, linear_input: false, mixing: None, reads_state: false })
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! - [`analyses`]: fixed points, their topology over inputs, representations, psychometrics and what goes with them.
 //! - [`rules`]: `force`, recursive least squares on the readout while it feeds back, and its algorithm for other rules.
+//! - [`tasks`]: decisions on noisy signals with and without a context, delayed comparison, and signals to generate.
 
 pub mod analyses;
 pub mod canonical;
@@ -14,10 +15,12 @@ pub mod clustering;
 pub mod decoding;
 pub mod decomposition;
 pub mod fixed_points;
+pub mod formats;
 pub mod recorded;
 pub mod regression_axes;
 pub mod rules;
 pub mod sigmoid;
+pub mod tasks;
 
 #[cfg(test)]
 mod tests {

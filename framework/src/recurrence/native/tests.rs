@@ -211,7 +211,7 @@ fn gap(form: &RateForm, made: Made, window: Option<usize>, loss: Loss) -> f64 {
 const PLACEMENTS: [Placement; 3] = [Placement::Drive, Placement::Whole, Placement::Current];
 
 fn form(placement: Placement, activation: Activation) -> RateForm {
-    RateForm { placement, activation, state: "r".into(), linear_input: false, mixing: None }
+    RateForm { placement, activation, state: "r".into(), linear_input: false, mixing: None, reads_state: false }
 }
 
 #[test]

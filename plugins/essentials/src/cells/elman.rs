@@ -116,6 +116,7 @@ impl Dynamics for Simple {
             state: ACTIVITY.into(),
             linear_input: true,
             mixing: None,
+            reads_state: false,
         })
     }
 }

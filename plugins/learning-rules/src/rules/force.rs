@@ -1,6 +1,7 @@
 //! Recursive least squares on a readout that feeds back.
 
 use super::least_squares::RecursiveLeastSquares;
+use super::rate_network::recurrent_parameter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ pub enum Feedback {
     /// Head 0 drives every unit through fixed random weights.
     #[default]
     External,
+    /// Through the recurrent weights: those onto unit `i` get the same changes as the readout of output `i mod outputs` of head 0.
+    Internal,
     /// Not at all: the readout of a fixed network is learned.
     None,
 }
@@ -32,7 +35,8 @@ pub enum Feedback {
 ///
 /// Readouts start at 0 and have no bias. With `feedback = "external"` every step adds `u z` to the input of the units, where `u`
 /// (`feedback.weight` `[unit, output]`, uniform in ± `feedback_gain`) is drawn once and `z` is the output that head 0 gave at the step
-/// before, as it was before `w` changed; it stays part of the network after training.
+/// before, as it was before `w` changed; it stays part of the network after training. With `feedback = "internal"` there is none; the
+/// recurrent weights learn with the readout, every row as if it were the readout, so that they must be free: no masks, signs, factors.
 ///
 /// An update is one trial. With `continue_state` the trials are one long trajectory: each begins in the state in which the last ended
 /// (saved with the learner), so that a periodic target goes on if a trial is a whole number of periods; `evaluate --from last-state`
@@ -42,7 +46,8 @@ pub enum Feedback {
 /// Double precision (`training.precision = "double"`) keeps `P` symmetric and positive over long runs.
 ///
 /// Source: Sussillo & Abbott 2009, "Generating coherent patterns of activity from chaotic neural networks",
-/// doi:10.1016/j.neuron.2009.07.018, architecture A with the defaults of its published script.
+/// doi:10.1016/j.neuron.2009.07.018, architectures A and, with `internal`, C, with the defaults of its published
+/// scripts (density 0.1 and amplitude 1.3 for the first, all connections and 0.7 for the other).
 /// Differs: the state at the start is the cell's; at the first step of an update the feedback is that of the readout as it is then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -79,8 +84,10 @@ impl LearningRule for Force {
 
     fn needs(&self, _: &Registry) -> Properties {
         let mut needs = Properties::from([Property::TargetSignal, Property::OpenLoop, Property::LinearReadout]);
-        if self.feedback == Feedback::External {
-            needs.insert(Property::AdditiveDrive);
+        match self.feedback {
+            Feedback::External => drop(needs.insert(Property::AdditiveDrive)),
+            Feedback::Internal => drop(needs.insert(Property::RateForm)),
+            Feedback::None => {}
         }
         needs
     }
@@ -103,7 +110,11 @@ impl LearningRule for Force {
             network.parameters.insert(FEEDBACK, weight);
             network.readout.feedback = Some(0);
         }
-        Ok(Box::new(Trajectory { rule: self.clone(), heads: BTreeMap::new(), last: None, steps: 0 }))
+        let recurrent = match self.feedback {
+            Feedback::Internal => Some(recurrent_parameter(network, context, "force")?),
+            Feedback::External | Feedback::None => None,
+        };
+        Ok(Box::new(Trajectory { rule: self.clone(), recurrent, heads: BTreeMap::new(), last: None, steps: 0 }))
     }
 }
 
@@ -119,6 +130,8 @@ const STEPS: &str = "steps";
 /// The rule at work.
 struct Trajectory {
     rule: Force,
+    /// Name of the recurrent weights, where they learn.
+    recurrent: Option<String>,
     heads: BTreeMap<usize, RecursiveLeastSquares>,
     last: Option<Tensors>,
     /// Steps so far, of all trials.
@@ -137,9 +150,15 @@ struct Signal {
 struct WithinTrial<'a> {
     learner: &'a mut Trajectory,
     signals: Vec<Signal>,
+    /// Whether the lesson lets the recurrent weights change.
+    recurrent_learns: bool,
 }
 
 impl StepHook for WithinTrial<'_> {
+    fn changes_dynamics(&self) -> bool {
+        self.learner.recurrent.is_some() && self.recurrent_learns
+    }
+
     fn after(
         &mut self,
         moment: &Moment,
@@ -170,6 +189,12 @@ impl StepHook for WithinTrial<'_> {
             let name = head_weight(signal.head);
             let changed = parameters.get(&name)?.f_addr(&error.neg(), &gain)?;
             parameters.insert(name, changed);
+            if let Some(name) = learner.recurrent.as_ref().filter(|_| signal.head == 0 && self.recurrent_learns) {
+                let times = rates.numel().div_ceil(error.numel().max(1)) as i64;
+                let of_units = error.f_repeat([times])?.f_narrow(0, 0, rates.numel() as i64)?;
+                let changed = parameters.get(name)?.f_addr(&of_units.neg(), &gain)?;
+                parameters.insert(name.as_str(), changed);
+            }
         }
         Ok(())
     }
@@ -193,9 +218,11 @@ impl Learner for Trajectory {
             Ok(Signal { head: target.head, values: values.f_squeeze_dim(1)?, weights })
         };
         let signals = trials.targets.iter().map(signal).collect::<Result<Vec<_>>>()?;
+        let trained = network.trained(rollout.lesson);
+        let recurrent_learns = self.recurrent.as_ref().is_some_and(|name| trained.contains(name));
         let initial = self.last.take().filter(|_| self.rule.continue_state);
         let played = {
-            let mut hook = WithinTrial { learner: self, signals };
+            let mut hook = WithinTrial { learner: self, signals, recurrent_learns };
             rollout.online(network, &trials, initial.as_ref(), &mut hook)?
         };
         self.last = self.rule.continue_state.then(|| played.last.copy());

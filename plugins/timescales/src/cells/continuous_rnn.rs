@@ -83,7 +83,7 @@ impl Default for ContinuousRnn {
             time_constants: SymbolTimeConstants::default(),
             integration: Integration::Euler,
             self_connections: SelfConnections::Masked,
-            initial_state: InitialState { low: 0.0, high: 0.1, trainable: false },
+            initial_state: InitialState { low: 0.0, high: 0.1, ..InitialState::default() },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::projection::{self, BIAS, INPUT_BIAS, INPUT_WEIGHT, RECURRENT_BIAS};
 use super::recurrent::{self, MASK};
-use super::{ACTIVITY, INITIAL_STATE, InitialState, LeakyRnn, TIME_CONSTANTS, noise};
+use super::{ACTIVITY, INITIAL_STATE, InitialState, LeakyRnn, Reads, TIME_CONSTANTS, noise};
 use synfire::cell::{Clock, Dynamics, Form, Setting};
 use synfire::recurrence::{LEAK, Placement, RECURRENT, RateForm};
 use synfire::tch::Tensor;
@@ -12,6 +12,32 @@ use synfire::{Result, Stream, Tensors};
 #[derive(Clone, Debug)]
 pub(super) struct Leaky {
     pub cell: LeakyRnn,
+}
+
+impl Leaky {
+    /// The leaks `[unit]` or `[1]` with 0 at clamped units, so that their state stays as it begins.
+    fn without_clamped(&self, leak: &Tensor) -> Result<Tensor> {
+        if self.cell.clamped.is_empty() {
+            return Ok(leak.shallow_clone());
+        }
+        let mut free = vec![1.0; self.cell.hidden];
+        self.cell.clamped.iter().for_each(|(unit, _)| free[*unit] = 0.0);
+        Ok(leak.f_mul(&Tensor::from_slice(&free).f_to_kind(leak.kind())?.f_to_device(leak.device())?)?)
+    }
+
+    /// A fresh state `[batch, unit]` with the given values at clamped units.
+    fn clamp(&self, state: Tensor) -> Result<Tensor> {
+        if self.cell.clamped.is_empty() {
+            return Ok(state);
+        }
+        let like = (state.kind(), state.device());
+        let (mut free, mut values) = (vec![1.0; self.cell.hidden], vec![0.0; self.cell.hidden]);
+        for (unit, value) in &self.cell.clamped {
+            (free[*unit], values[*unit]) = (0.0, *value);
+        }
+        let row = |values: &[f64]| Tensor::from_slice(values).to_kind(like.0).to_device(like.1);
+        Ok(state.f_mul(&row(&free))?.f_add(&row(&values))?)
+    }
 }
 
 impl Dynamics for Leaky {
@@ -35,8 +61,15 @@ impl Dynamics for Leaky {
             (Some(bias), None) | (None, Some(bias)) => prepared.insert(BIAS, bias.shallow_clone()),
             (None, None) => {}
         }
+        if cell.rate_offset != 0.0 {
+            // A constant that every unit sends is a bias of its targets.
+            let sums = prepared.get(RECURRENT)?.f_sum_dim_intlist(1i64, false, None::<synfire::tch::Kind>)?;
+            let constant = sums.f_mul_scalar(cell.rate_offset)?;
+            let bias = prepared.find(BIAS).map_or(Ok(constant.shallow_clone()), |bias| bias.f_add(&constant))?;
+            prepared.insert(BIAS, bias);
+        }
         cell.noise.prepare(cell, setting, &leak, &mut prepared)?;
-        prepared.insert(LEAK, leak);
+        prepared.insert(LEAK, self.without_clamped(&leak)?);
         if let Some(state) = parameters.find(INITIAL_STATE) {
             prepared.insert(INITIAL_STATE, state.shallow_clone());
         }
@@ -45,13 +78,18 @@ impl Dynamics for Leaky {
 
     fn initial_state(&self, prepared: &Tensors, batch: usize, stream: &mut Stream) -> Result<Tensors> {
         let shape = [batch as i64, self.cell.hidden as i64];
-        let InitialState { low, high, .. } = self.cell.initial_state;
+        let InitialState { low, high, deviation, .. } = self.cell.initial_state;
         let like = prepared.get(RECURRENT)?;
         let state = match prepared.find(INITIAL_STATE) {
             Some(learned) => learned.f_expand(shape, false)?,
             None if low == high => Tensor::f_full(shape, low, (like.kind(), like.device()))?,
             None => stream.uniform_tensor(&shape, low, high, like.kind(), like.device()),
         };
+        let state = match deviation > 0.0 && !prepared.contains(INITIAL_STATE) {
+            true => state.f_add(&stream.normal_tensor(&shape, like.kind(), like.device()).f_mul_scalar(deviation)?)?,
+            false => state,
+        };
+        let state = self.clamp(state)?;
         Ok(Tensors::from([(ACTIVITY, state)]))
     }
 
@@ -93,7 +131,7 @@ impl Dynamics for Leaky {
     fn rates(&self, state: &Tensors) -> Result<Tensor> {
         let activity = state.get(ACTIVITY)?;
         Ok(match self.cell.placement {
-            Placement::Current => self.cell.activation.apply(activity),
+            Placement::Current if self.cell.reads == Reads::Rate => self.cell.activation.apply(activity),
             _ => activity.shallow_clone(),
         })
     }
@@ -109,6 +147,7 @@ impl Dynamics for Leaky {
             state: ACTIVITY.into(),
             linear_input: true,
             mixing: None,
+            reads_state: self.cell.reads == Reads::State,
         })
     }
 }

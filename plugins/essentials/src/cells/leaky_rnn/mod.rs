@@ -36,7 +36,8 @@ pub const ACTIVITY: &str = "activity";
 /// - `placement = "whole"`:   `r' = f((1 - alpha) r + alpha z)`
 /// - `placement = "current"`: `v' = (1 - alpha) v + alpha z`, with `r = f(v)`
 ///
-/// where `alpha = dt / tau`, or `1 - exp(-dt / tau)` with `integration = "exact"`. Heads read `r`. A drive from rules, feedback or
+/// where `alpha = dt / tau`, or `1 - exp(-dt / tau)` with `integration = "exact"`. Heads read `r`, or `v` with `reads = "state"`. With a
+/// `rate_offset` units send `r` plus that number to each other. Clamped units keep the state that they are given; heads read them too. A drive from rules, feedback or
 /// perturbations `[batch, unit]` is added to `z`.
 ///
 /// parameters `time_constants` `[hidden]` or `[1]`, `input.weight` `[hidden, input]`, `input.bias` `[hidden]`, `recurrent.weight`
@@ -89,6 +90,30 @@ pub struct LeakyRnn {
     pub initial_state: InitialState,
     /// What heads read.
     pub heads: Heads,
+    /// Whether heads read rates or states.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reads: Reads,
+    /// What units send to each other beside their rate; `1` with tanh gives rates from 0 to 2.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rate_offset: f64,
+    /// Units whose state never changes, each as `[unit, state]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clamped: Vec<(usize, f64)>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What heads read of a unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reads {
+    /// Its rate.
+    #[default]
+    Rate,
+    /// Its state: the current, with `placement = "current"`.
+    State,
 }
 
 /// What input weights start from.
@@ -129,6 +154,10 @@ pub struct InitialState {
     pub low: f64,
     /// Greatest value; where it is equal to `low`, the state is that constant.
     pub high: f64,
+    /// Standard deviation of a normal number that is added.
+    #[schemars(range(min = 0.0))]
+    #[serde(skip_serializing_if = "is_default")]
+    pub deviation: f64,
     /// Draw one value per unit when the network is built, for all trials, and learn it; else one per unit and trial.
     pub trainable: bool,
 }
@@ -157,6 +186,9 @@ impl Default for LeakyRnn {
             noise: Noise::default(),
             initial_state: InitialState::default(),
             heads: Heads::default(),
+            reads: Reads::default(),
+            rate_offset: 0.0,
+            clamped: Vec::new(),
         }
     }
 }
@@ -182,8 +214,19 @@ impl LeakyRnn {
             let rule = format!("between 1 and hidden = {}", self.hidden);
             problems.require((1..=self.hidden).contains(&rank), "rank", rank, &rule);
         }
-        let InitialState { low, high, .. } = self.initial_state;
-        problems.inside("initial_state", |p| check_range(low, high, p));
+        let InitialState { low, high, deviation, .. } = self.initial_state;
+        problems.inside("initial_state", |p| {
+            check_range(low, high, p);
+            p.require(is_scale(deviation), "deviation", deviation, "at least 0");
+        });
+        problems.require(self.rate_offset.is_finite(), "rate_offset", self.rate_offset, "a finite number");
+        let stays = self.clamped.is_empty() || self.placement != Placement::Whole;
+        problems.require(stays, "clamped", "given", "left out with placement = \"whole\", whose units keep no state");
+        for (i, (unit, state)) in self.clamped.iter().enumerate() {
+            let fits = *unit < self.hidden && state.is_finite();
+            let rule = "a unit below hidden and a finite state";
+            problems.require(fits, &format!("clamped[{i}]"), format_args!("[{unit}, {state}]"), rule);
+        }
     }
 
     /// The input's bias at the start.
@@ -282,10 +325,13 @@ impl Cell for LeakyRnn {
             parameters.insert(RECURRENT_BIAS, bias);
         }
         recurrent::draw_mask(self, context, stream, &mut parameters);
-        let InitialState { low, high, trainable } = self.initial_state;
+        let InitialState { low, high, deviation, trainable } = self.initial_state;
         if trainable {
             let mut draw = stream.child(INITIAL_STATE);
-            let state = draw.uniform_tensor(&[self.hidden as i64], low, high, context.kind, context.device);
+            let mut state = draw.uniform_tensor(&[self.hidden as i64], low, high, context.kind, context.device);
+            if deviation > 0.0 {
+                state += draw.normal_tensor(&[self.hidden as i64], context.kind, context.device) * deviation;
+            }
             parameters.insert(INITIAL_STATE, state);
         }
         let readout = self.heads.readout(self.hidden, context.task.outputs);

@@ -552,3 +552,78 @@ fn options_out_of_range_are_refused_all_at_once() {
     let text = short.fits(Integration::Euler, Some(20.0)).expect_err("5 ms in steps of 20").to_string();
     assert!(text.starts_with("cell.time_constants.high is 5 ms, shorter than a step of 20 ms"), "{text}");
 }
+
+#[test]
+fn clamped_units_offsets_and_heads_that_read_states_are_what_they_say() {
+    for placement in [Placement::Drive, Placement::Current] {
+        let cell = LeakyRnn {
+            placement,
+            rate_offset: 1.0,
+            reads: Reads::State,
+            clamped: vec![(1, 1.0), (4, -0.5)],
+            initial_state: InitialState { deviation: 0.3, ..InitialState::default() },
+            ..small()
+        };
+        for probe in Probe::kinds() {
+            testing::adjoint_is_autograd(&cell, &probe, 3, None);
+        }
+        let probe = Probe { segments: 1, ..Probe::default() };
+        let (bench, network) = (Bench::new(&probe), testing::network(&cell, &probe));
+        let traced = bench.rollout().trace(&network, &bench.trials(40), None).expect("plays");
+        let states = traced.states.get(ACTIVITY).expect("there");
+        let (time, unit) = (states.size()[0], |i: i64| states.select(2, i));
+        assert!(values_f64(&unit(1)).iter().all(|v| *v == 1.0) && values_f64(&unit(4)).iter().all(|v| *v == -0.5));
+        assert!(values_f64(&unit(0).get(time - 1)) != values_f64(&unit(0).get(0)));
+        // 160 normal numbers of the free units: five standard errors of a standard deviation
+        let first = Tensor::cat(&[0, 2, 3, 5].map(|i| unit(i).get(0)), 0);
+        assert!((first.std(true).double_value(&[]) - 0.3).abs() < 5.0 * 0.3 / 320f64.sqrt(), "{first}");
+        // Without the offset, with the sum of the incoming weights as a bias more.
+        let plain = LeakyRnn { rate_offset: 0.0, ..cell.clone() };
+        let mut biased = testing::network(&plain, &probe);
+        biased.parameters = network.parameters.copy();
+        let sums =
+            network.parameters.get("recurrent.weight").expect("there").sum_dim_intlist(1i64, false, None::<Kind>);
+        let bias = network.parameters.get("input.bias").expect("there") + sums;
+        biased.parameters.insert("input.bias", bias);
+        let again = bench.rollout().trace(&biased, &bench.trials(40), None).expect("plays");
+        let gap = (again.states.get(ACTIVITY).expect("there") - states).abs().max().double_value(&[]);
+        assert!(gap < 1e-12, "{gap:e}");
+        // What heads read are the states themselves.
+        let read = network.dynamics.rates(&traced.states).expect("there");
+        assert_eq!(values_f64(&read), values_f64(states));
+    }
+    let text = testing::problems(&LeakyRnn { clamped: vec![(6, 1.0)], ..small() });
+    assert!(text.contains("cell.clamped[0] is [6, 1]"), "{text}");
+    let text = testing::problems(&LeakyRnn { clamped: vec![(2, 1.0)], ..small() });
+    assert!(text.is_empty() || small().placement == Placement::Whole, "{text}");
+}
+
+#[test]
+fn a_trace_is_the_network_step_by_step_with_its_drive() {
+    let probe = Probe { segments: 1, answer: Answer::EveryStep, ..Probe::default() };
+    for placement in PLACEMENTS {
+        let cell = LeakyRnn { placement, ..small() };
+        let (bench, network) = (Bench::new(&probe), testing::network(&cell, &probe));
+        // More rows than a block has.
+        let trials = bench.trials(40);
+        let shape = [trials.time() as i64, 40, 6];
+        let drive = Stream::new(8).normal_tensor(&shape, Kind::Double, Device::Cpu);
+        let fast = bench.rollout().trace(&network, &trials, Some(&drive)).expect("plays");
+        let mut slow = bench.rollout();
+        slow.fast = false;
+        let slow = slow.trace(&network, &trials, Some(&drive)).expect("plays");
+        for (a, b) in [(&fast.states, &slow.states)] {
+            assert_close(a, b, 1e-12, "states");
+        }
+        assert!((&fast.outputs[0] - &slow.outputs[0]).abs().max().double_value(&[]) < 1e-12);
+        assert!((&fast.input - &slow.input).abs().max().double_value(&[]) < 1e-12);
+        let silent = bench.rollout().trace(&network, &trials, None).expect("plays");
+        let played = bench.rollout().play(&network, &trials, synfire::rollout::Record::Outputs).expect("plays");
+        assert_eq!(values_f64(&silent.outputs[0]), values_f64(&played.outputs[0]));
+        assert!((&fast.outputs[0] - &silent.outputs[0]).abs().max().double_value(&[]) > 1e-3);
+    }
+    let closed = Probe { segments: 3, ..Probe::default() };
+    let (bench, network) = (Bench::new(&closed), testing::network(&small(), &closed));
+    let error = bench.rollout().trace(&network, &bench.trials(2), None).expect_err("closed");
+    assert!(error.to_string().contains("open-loop"), "{error}");
+}

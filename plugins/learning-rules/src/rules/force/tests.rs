@@ -284,3 +284,29 @@ fn several_trials_at_once_and_wrong_options_are_refused() {
     let silent = Force { feedback: Feedback::None, ..Force::default() };
     assert!(!silent.needs(&bench.registry).contains(&Property::AdditiveDrive));
 }
+
+#[test]
+fn with_internal_feedback_every_row_of_the_weights_learns_like_the_readout() {
+    use super::super::bench::Bench;
+    use synfire_essentials::cells::LeakyRnn;
+    let cell: LeakyRnn = serde_json::from_value(serde_json::json!({
+        "hidden": 60, "placement": "current", "input_bias": false, "time_constants": { "low": 10.0, "high": 10.0 },
+        "recurrent": { "start": "normal", "gain": 1.5 }, "initial_state": { "low": -0.5, "high": 0.5 },
+    }))
+    .expect("options");
+    let waves = crate::tasks::SumOfSines { period_steps: 240, amplitude: 0.7, ..Default::default() };
+    let bench = Bench::with(&cell, Box::new(waves));
+    let mut network = bench.network();
+    let before = network.parameters.copy();
+    let rule = Force { feedback: Feedback::Internal, ..Force::default() };
+    let mut learner = bench.start(&rule, &mut network);
+    assert!(network.readout.feedback.is_none() && !network.parameters.contains(FEEDBACK));
+    let losses: Vec<f64> = (0..12).map(|_| bench.update(&mut *learner, &mut network, 1).expect("learns")).collect();
+    let get = |parameters: &Tensors, name: &str| parameters.get(name).expect("there").shallow_clone();
+    let change = get(&network.parameters, "recurrent.weight") - get(&before, "recurrent.weight");
+    // the readout began at 0
+    let gap = (change - get(&network.parameters, "head.0.weight")).abs().max().double_value(&[]);
+    assert!(gap < 1e-10, "{gap:e}");
+    // the target's mean square is 0.15
+    assert!(losses[11] < 0.01, "{losses:?}");
+}
