@@ -146,7 +146,14 @@ impl Dynamics for Rates {
     fn form(&self, _: &Setting) -> Form {
         let (placement, activation) = (Placement::Drive, Activation::Tanh);
         // `project` is a product with INPUT plus BIAS, so the fast path can do that in passing, too.
-        Form::Rate(RateForm { placement, activation, state: RATE.into(), linear_input: true, mixing: None, reads_state: false })
+        Form::Rate(RateForm {
+            placement,
+            activation,
+            state: RATE.into(),
+            linear_input: true,
+            mixing: None,
+            reads_state: false,
+        })
     }
 }
 

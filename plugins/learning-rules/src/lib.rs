@@ -5,7 +5,7 @@
 //! algorithm, full-FORCE and a reward-modulated Hebbian rule have alike attractors and unlike representations.
 //!
 //! - [`analyses`]: fixed points, their topology over inputs, representations, psychometrics and what goes with them.
-//! - [`rules`]: `force`, recursive least squares on the readout while it feeds back, and its algorithm for other rules.
+//! - [`rules`]: `force`, `full-force`, `reward-hebbian`, `genetic`, `rflo` and `e-prop`.
 //! - [`tasks`]: decisions on noisy signals with and without a context, delayed comparison, and signals to generate.
 
 pub mod analyses;
