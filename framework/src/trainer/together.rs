@@ -175,7 +175,7 @@ mod tests {
         let rule = Together { threshold: 0.9, trim: 0.1, ..Together::default() };
         let ten = |worst: f64, others: f64| [vec![worst], vec![others; 8], vec![1.0]].concat();
         assert!(rule.is_met(ten(0.0, 0.9)), "the worst and the best do not count");
-        assert!(!rule.is_met(ten(1.0, 0.89)));
+        assert!(!rule.is_met(ten(1.0, 0.88)));
         assert!(!Together { trim: 0.0, ..rule.clone() }.is_met(ten(0.0, 0.9)));
         let loss = Together { metric: "loss".into(), threshold: 0.1, trim: 0.1 };
         assert!(loss.is_met(ten(5.0, 0.05)) && !loss.is_met(ten(0.0, 0.2)));

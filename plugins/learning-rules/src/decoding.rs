@@ -34,10 +34,11 @@ pub fn cross_temporal(
         (0..groups).map(|group| (0..classes.len()).filter(|trial| classes[*trial] == group).collect()).collect();
     let fit = members.iter().filter(|own| own.len() >= 2).count();
     if fit < 2 || fit < members.len() {
-        return Err(Error::Failed(format!(
-            "decoding needs two or more classes with at least two trials each; there are {:?} trials; play more of them",
-            members.iter().map(Vec::len).collect::<Vec<_>>()
-        )));
+        return Err(Error::config(
+            "trials",
+            format!("gives classes of {:?} trials", members.iter().map(Vec::len).collect::<Vec<_>>()),
+            "decoding needs two or more classes with at least two trials each; play more of them",
+        ));
     }
     let mut correct = vec![vec![0.0; times]; times];
     let mut tested = 0usize;

@@ -108,11 +108,21 @@ impl Analysis for GradientAlignment {
             return Err(Error::Failed("no rule fits the run's task and cell, or it has no checkpoint".into()));
         }
         let mut all: Vec<Vec<Compared>> = Vec::new();
+        let mut names: Vec<&str> = Vec::new();
         for (name, parts) in &rules {
             let at = |update: &u64| self.compare(view, parts, *update, &subject.stream.child(name));
-            all.push(updates.iter().map(at).collect::<Result<Vec<_>>>()?);
+            match updates.iter().map(at).collect::<Result<Vec<_>>>() {
+                Ok(compared) => {
+                    all.push(compared);
+                    names.push(name);
+                }
+                // Some see only in the network itself that they do not fit.
+                Err(error @ Error::Incompatible { .. }) if self.rules.is_empty() => {
+                    findings.note(format!("{name} was left out: {error}"));
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let names: Vec<&str> = rules.iter().map(|(name, _)| name.as_str()).collect();
         findings.value("rules", names.join(", "));
         for (name, own) in names.iter().zip(&all) {
             if let Some(last) = own.last() {

@@ -309,7 +309,7 @@ mod tests {
     fn it_learns_with_any_cell_and_the_elite_never_gets_worse_on_the_same_trials() {
         // The trials of this bench are the same in each update, so the best loss cannot rise.
         let leaky = Bench::new(&LeakyRnn { hidden: 10, ..LeakyRnn::default() });
-        let gated = Bench::new(&Gru { hidden: 6, ..Gru::default() });
+        let gated = Bench::new(&Gru { hidden: 6 });
         for bench in [leaky, gated] {
             let mut network = bench.network();
             let mut learner = bench.start(&rule(), &mut network);

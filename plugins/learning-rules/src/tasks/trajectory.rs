@@ -62,19 +62,19 @@ impl Trajectory {
         if let Some(points) = self.read.get() {
             return Ok(points.clone());
         }
-        let points = self.from_file(file)?;
+        let points = self.read_file(file)?;
         Ok(self.read.get_or_init(|| points).clone())
     }
 
     fn circle(&self) -> Vec<Vec<f64>> {
         let coordinate = |step: usize, i: usize| {
             let phase = TAU * (i / 2 + 1) as f64 * step as f64 / STEPS as f64;
-            if i % 2 == 0 { phase.sin() } else { phase.cos() }
+            if i.is_multiple_of(2) { phase.sin() } else { phase.cos() }
         };
         (0..STEPS).map(|step| (0..self.outputs).map(|i| coordinate(step, i)).collect()).collect()
     }
 
-    fn from_file(&self, file: &Path) -> Result<Vec<Vec<f64>>> {
+    fn read_file(&self, file: &Path) -> Result<Vec<Vec<f64>>> {
         let array = read_npy(file)?;
         let fits = match array.shape()[..] {
             [_] => self.outputs == 1,

@@ -133,8 +133,8 @@ fn states_that_are_computed_again_give_the_same_gradients() {
                     let kept = Bench::new(&probe).gradient(&network, 3, window);
                     let workers = Workers::new(1).expect("one thread").with_state_memory(0);
                     let again = Bench { workers, ..Bench::new(&probe) }.gradient(&network, 3, window);
-                    assert_eq!(again.loss, kept.loss);
                     // Sums over steps in another order.
+                    assert!((again.loss - kept.loss).abs() < 1e-12);
                     assert_close(&again.gradients, &kept.gradients, 1e-12, "states computed again");
                 }
             }
@@ -612,14 +612,13 @@ fn a_trace_is_the_network_step_by_step_with_its_drive() {
         let mut slow = bench.rollout();
         slow.fast = false;
         let slow = slow.trace(&network, &trials, Some(&drive)).expect("plays");
-        for (a, b) in [(&fast.states, &slow.states)] {
-            assert_close(a, b, 1e-12, "states");
-        }
+        assert_close(&fast.states, &slow.states, 1e-12, "states");
         assert!((&fast.outputs[0] - &slow.outputs[0]).abs().max().double_value(&[]) < 1e-12);
         assert!((&fast.input - &slow.input).abs().max().double_value(&[]) < 1e-12);
         let silent = bench.rollout().trace(&network, &trials, None).expect("plays");
         let played = bench.rollout().play(&network, &trials, synfire::rollout::Record::Outputs).expect("plays");
-        assert_eq!(values_f64(&silent.outputs[0]), values_f64(&played.outputs[0]));
+        // Products of other shapes: the last digits.
+        assert!((&silent.outputs[0] - &played.outputs[0]).abs().max().double_value(&[]) < 1e-12);
         assert!((&fast.outputs[0] - &silent.outputs[0]).abs().max().double_value(&[]) > 1e-3);
     }
     let closed = Probe { segments: 3, ..Probe::default() };

@@ -70,14 +70,14 @@ fn the_recurrent_weights_are_the_ridge_regression_of_the_teachers_drives() {
     let options = (Kind::Double, Device::Cpu);
     let (mut j, mut w) = (Tensor::zeros([15, 15], options), Tensor::zeros([1, 15], options));
     let mut correlation = Tensor::eye(15, options) * 0.7;
-    for t in 0..40 {
+    for (t, signal) in f.iter().enumerate().take(40) {
         xd = &xd * 0.9 + (jd.mv(&xd.tanh()) + told(t)) * 0.1;
         x = &x * 0.9 + j.mv(&x.tanh()) * 0.1;
         let r = x.tanh();
         correlation += r.outer(&r);
         let gain = Tensor::linalg_solve(&correlation, &r, true);
         let wanted = jd.mv(&xd.tanh()) + told(t + 1);
-        let errors = (j.mv(&r) - wanted, w.mv(&r) - f[t]);
+        let errors = (j.mv(&r) - wanted, w.mv(&r) - *signal);
         j -= errors.0.outer(&gain);
         w -= errors.1.outer(&gain);
     }

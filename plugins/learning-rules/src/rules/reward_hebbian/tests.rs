@@ -50,7 +50,8 @@ fn outputs_are_the_rates_of_units_without_direct_input() {
 /// The change of the recurrent weights by one more trial, and the same by hand: the rule as it is written, synapse by synapse.
 #[test]
 fn changes_are_those_of_the_rule_written_out_synapse_by_synapse() {
-    let functions: [(Eligibility, fn(f64, f64) -> f64); 5] = [
+    type OfSynapse = fn(f64, f64) -> f64;
+    let functions: [(Eligibility, OfSynapse); 5] = [
         (Eligibility::Cubic, |r, d| (r * d).powi(3)),
         (Eligibility::SignedSquare, |r, d| r * d * (r * d).abs()),
         (Eligibility::DeltaCubed, |r, d| r * d.powi(3)),
