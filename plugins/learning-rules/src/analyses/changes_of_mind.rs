@@ -210,7 +210,6 @@ mod tests {
     use synfire::workers::Workers;
 
     #[test]
-    #[ignore = "needs a task that this crate does not have yet"]
     fn an_integrator_vacillates_the_more_the_weaker_the_evidence() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let task = json!({ "type": "random-dots", "steps": 200, "noise_std": 1.0 });

@@ -234,7 +234,6 @@ mod tests {
     use synfire::workers::Workers;
 
     #[test]
-    #[ignore = "needs a task that this crate does not have yet"]
     fn the_choice_can_be_read_while_the_signal_lasts() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let task = json!({ "type": "random-dots", "steps": 40, "noise_std": 0.02 });

@@ -382,7 +382,6 @@ mod tests {
 
     /// Plain gradient descent goes exactly downhill; Adam, which scales every number, goes downhill at an angle.
     #[test]
-    #[ignore = "needs a task that this crate does not have yet"]
     fn descent_is_aligned_and_adam_less_so() {
         let rules = json!([
             { "type": "bptt", "optimizer": { "type": "sgd", "learning_rate": 0.001 } },
@@ -399,7 +398,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs a task that this crate does not have yet"]
     fn all_rules_that_fit_are_asked() {
         let findings = analysed(&json!({ "updates": 2, "batch": 4 })).expect("analyses");
         let Value::Text(rules) = &findings.values["rules"] else { panic!("text") };
@@ -407,7 +405,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs a task that this crate does not have yet"]
     fn checkpoints_are_spread_and_unknown_rules_refused() {
         assert_eq!(chosen(&[0, 1, 2, 3, 4, 5, 6], 3), [0, 3, 6]);
         assert_eq!(chosen(&[0, 5], 9), [0, 5]);

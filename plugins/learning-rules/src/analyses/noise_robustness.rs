@@ -361,7 +361,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs a task that this crate does not have yet"]
     fn noise_and_lesions_cost_decisions() {
         for noise_in in ["inputs", "units"] {
             let options =

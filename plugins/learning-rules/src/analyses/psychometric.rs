@@ -320,7 +320,6 @@ mod tests {
     use synfire::workers::Workers;
 
     #[test]
-    #[ignore = "needs a task that this crate does not have yet"]
     fn an_integrator_answers_as_the_ideal_observer() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let task = json!({ "type": "random-dots", "steps": 100, "noise_std": 0.5 });

@@ -297,7 +297,6 @@ mod tests {
     use synfire::workers::Workers;
 
     #[test]
-    #[ignore = "needs a task that this crate does not have yet"]
     fn units_that_follow_the_evidence_carry_its_axis() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let task = json!({ "type": "context-integration", "steps": 40, "noise_std": 0.02 });

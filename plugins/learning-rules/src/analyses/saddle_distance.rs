@@ -254,7 +254,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs a task that this crate does not have yet"]
     fn the_distance_is_that_of_the_one_unit_from_zero() {
         let found = found(2.0);
         assert_eq!((&found.values["saddles"], &found.values["attractors"]), (&Value::Integer(1), &Value::Integer(2)));
@@ -271,7 +270,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs a task that this crate does not have yet"]
     fn without_a_saddle_there_is_nothing_to_tell() {
         let found = found(0.5);
         assert_eq!(found.values["saddles"], Value::Integer(0));

@@ -259,7 +259,6 @@ mod tests {
     use synfire::workers::Workers;
 
     #[test]
-    #[ignore = "needs a task that this crate does not have yet"]
     fn two_groups_that_compete_are_seen_in_factors_and_weights() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let task = json!({ "type": "random-dots", "steps": 60, "noise_std": 0.02 });

@@ -50,7 +50,6 @@ fn number(findings: &Findings, name: &str) -> f64 {
 }
 
 #[test]
-#[ignore = "needs a task that this crate does not have yet"]
 fn networks_with_one_attractor_differ_from_those_with_two() {
     let findings = compared(&[&[0.2, 0.5, 0.7], &[1.6, 1.9, 2.2]], &json!({ "survey": { "starts": 40 } }));
     assert_eq!(number(&findings, "items"), 6.0);
@@ -78,7 +77,6 @@ fn networks_with_one_attractor_differ_from_those_with_two() {
 }
 
 #[test]
-#[ignore = "needs a task that this crate does not have yet"]
 fn the_published_coding_reads_the_first_channel() {
     let options = json!({ "survey": { "starts": 20 }, "coding": "first-channel" });
     let findings = compared(&[&[0.2], &[0.3]], &options);

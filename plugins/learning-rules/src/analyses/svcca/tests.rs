@@ -49,7 +49,6 @@ fn compared(networks: &[(f64, [f64; 2])], split: usize, options: &serde_json::Va
 }
 
 #[test]
-#[ignore = "needs a task that this crate does not have yet"]
 fn alike_networks_lie_together_and_others_apart() {
     let fast = [(4.0, [0.1, 0.0]), (4.0, [0.0, 0.1]), (4.0, [0.05, 0.05])];
     let slow = [(0.5, [0.1, 0.0]), (0.5, [0.0, 0.1]), (0.5, [0.05, 0.05])];
@@ -67,7 +66,6 @@ fn alike_networks_lie_together_and_others_apart() {
 }
 
 #[test]
-#[ignore = "needs a task that this crate does not have yet"]
 fn units_can_be_left_out() {
     let two = [(1.0, [0.1, 0.0]), (1.0, [5.0, 0.0])];
     let findings = compared(&two, 1, &json!({ "leave_out": [2], "steps": 30, "probes": 4 }));
