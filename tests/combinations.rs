@@ -60,6 +60,11 @@ fn every_combination_trains_or_is_refused_with_a_reason() {
         for cell in names(&registry, Kind::Cell) {
             for curriculum in names(&registry, Kind::Curriculum) {
                 for rule in names(&registry, Kind::Rule) {
+                    // Every pair of parts, the others being plain: what goes wrong between parts goes wrong between two.
+                    let plain = [task == "n-parity", cell == "leaky-rnn", curriculum == "fixed-budget", rule == "bptt"];
+                    if plain.iter().filter(|plain| **plain).count() < 2 {
+                        continue;
+                    }
                     let what = format!("{task} × {cell} × {curriculum} × {rule}");
                     let experiment = experiment(&registry, task, cell, curriculum, rule);
                     let problems = experiment.check(&registry);
@@ -74,6 +79,10 @@ fn every_combination_trains_or_is_refused_with_a_reason() {
                                     "{what}: {needs}: {because}"
                                 );
                                 refused += 1;
+                            }
+                            // Too few units for a head, say: what to change is said.
+                            Err(Error::Config(problems)) if problems.iter().all(|p| !p.remedy.is_empty()) => {
+                                refused += 1
                             }
                             // Shortcuts that extrapolate can carry an untrained network beyond all bounds.
                             Err(Error::NotFinite { .. }) if cell == "dynamics-aligned" => refused += 1,
@@ -105,6 +114,9 @@ fn every_analysis_runs_on_every_network_or_is_refused_with_a_reason() {
     let mut made = 0;
     for task in names(&registry, Kind::Task) {
         for cell in names(&registry, Kind::Cell) {
+            if task != "n-parity" && cell != "leaky-rnn" {
+                continue;
+            }
             let mut experiment = experiment(&registry, task, cell, "fixed-budget", "bptt");
             if !experiment.check(&registry).is_empty() {
                 continue;

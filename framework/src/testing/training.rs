@@ -34,7 +34,8 @@ pub fn small<T: Slot + ?Sized>(registry: &Registry, name: &str) -> Spec<T> {
         _ => &[("hidden", 8)],
     };
     for (option, size) in sizes {
-        put(option, (*size).into());
+        let least = schema["properties"][option]["minimum"].as_f64().unwrap_or_default() as u64;
+        put(option, (*size).max(least).into());
     }
     Spec::with(name, &options.into())
 }

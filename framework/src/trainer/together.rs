@@ -178,7 +178,8 @@ mod tests {
         assert!(!rule.is_met(ten(1.0, 0.88)));
         assert!(!Together { trim: 0.0, ..rule.clone() }.is_met(ten(0.0, 0.9)));
         let loss = Together { metric: "loss".into(), threshold: 0.1, trim: 0.1 };
-        assert!(loss.is_met(ten(5.0, 0.05)) && !loss.is_met(ten(0.0, 0.2)));
+        let losses = |one: f64, others: f64| [vec![one], vec![others; 9]].concat();
+        assert!(loss.is_met(losses(5.0, 0.05)) && !loss.is_met(losses(0.0, 0.2)));
         assert!(!rule.is_met(Vec::new()));
     }
 
