@@ -288,7 +288,7 @@ impl Folded {
             added => added.map(Tensor::shallow_clone),
         };
         let inputs = inputs.map(Tensor::shallow_clone);
-        Ok(Self { folding: folding.map(Tensor::shallow_clone), inputs, added, shape: [time, batch, units] })
+        Ok(Self { folding: folding.handles(), inputs, added, shape: [time, batch, units] })
     }
 
     /// Number of steps.
@@ -302,7 +302,7 @@ impl Folded {
         let leaf = |t: &Tensor| Ok::<_, Error>(narrow(&t.detach())?.set_requires_grad(t.requires_grad()));
         let [_, batch, units] = self.shape;
         Ok(Self {
-            folding: self.folding.map(Tensor::shallow_clone),
+            folding: self.folding.handles(),
             inputs: self.inputs.as_ref().map(narrow).transpose()?,
             added: self.added.as_ref().map(leaf).transpose()?,
             shape: [steps.len() as i64, batch, units],
@@ -312,8 +312,12 @@ impl Folded {
     /// New handles to the same tensors.
     pub(crate) fn shallow_clone(&self) -> Self {
         let clone = |t: &Option<Tensor>| t.as_ref().map(Tensor::shallow_clone);
-        let folding = self.folding.map(Tensor::shallow_clone);
-        Self { folding, inputs: clone(&self.inputs), added: clone(&self.added), shape: self.shape }
+        Self {
+            folding: self.folding.handles(),
+            inputs: clone(&self.inputs),
+            added: clone(&self.added),
+            shape: self.shape,
+        }
     }
 
     /// Bytes that the states of all steps take, and what is kept beside them, of one row.

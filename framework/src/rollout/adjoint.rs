@@ -1,11 +1,11 @@
 //! The fast path of rate networks: segments forward, and gradients by their explicit adjoint.
 
-use super::gradient::{FOLDED, Gradient, Wanted, add, backward, finish, through_inputs};
+use super::gradient::{FOLDED, Gradient, Wanted, add, backward, finish, join, judge, through_inputs};
 use super::play::walk;
 use super::{Block, Shared};
 use crate::recurrence::{Folded, Folding, RateForm, Unrolled, Upstream};
 use crate::task::{Answer, Trials};
-use crate::{Error, Result, Tensors};
+use crate::{Result, Tensors};
 use std::ops::Range;
 use tch::Tensor;
 
@@ -32,26 +32,19 @@ pub(super) fn gradient(
     let Wanted { window, cost, .. } = wanted;
     let initial = shared.initial_state(&block)?.get(&form.state)?.shallow_clone();
     let (stretches, trials) = forward(shared, &mut block, wanted, folding, &initial, form)?;
-    let final_only = trials.answer == Answer::FinalStep;
-
-    // What heads say becomes a leaf; task and loss stay ordinary tensor code, and the gradient of the leaf is what the adjoint
-    // starts from. A cost of the rates starts from the states themselves.
-    let leaf = |t: &Tensor| t.detach().set_requires_grad(true);
-    let answers = if final_only { &stretches[stretches.len() - 1..] } else { &stretches[..] };
-    let mut leaves: Vec<Tensor> = answers.iter().map(|s| leaf(&s.said)).collect();
-    let said = if let [one] = &leaves[..] { one.shallow_clone() } else { Tensor::f_cat(&leaves, 0)? };
-    let said = if final_only { said.f_squeeze_dim(0)? } else { said };
-    let scores = shared.task.score(&trials, &block.ready.split(&said, &shared.heads(&trials))?)?;
+    let (scores, mut leaves) = judge(shared, &block.ready, &trials, stretches.iter().map(|stretch| &stretch.said))?;
+    // A cost of the rates starts from the states themselves.
     let answers = leaves.len();
     let rates = match cost {
         None => None,
         Some(_) => {
-            leaves.extend(stretches.iter().filter_map(|s| s.run.as_ref()).map(|run| leaf(&run.states)));
+            let leaf = |run: &Unrolled| run.states.detach().set_requires_grad(true);
+            leaves.extend(stretches.iter().filter_map(|stretch| stretch.run.as_ref()).map(leaf));
             let of_states = |states: &Tensor| {
                 let steps = states.f_narrow(0, 1, states.size()[0] - 1)?;
                 shared.dynamics.rates(&Tensors::from([(form.state.as_str(), steps)]))
             };
-            Some(Tensor::f_cat(&leaves[answers..].iter().map(of_states).collect::<Result<Vec<_>>>()?, 0)?)
+            Some(join(&leaves[answers..].iter().map(of_states).collect::<Result<Vec<_>>>()?)?)
         }
     };
     let mut found = backward(&wanted.total(shared, &scores, rates.as_ref())?, &leaves)?;
@@ -101,32 +94,25 @@ fn forward(
             let folded = if again { folded.part(steps)? } else { folded.shallow_clone() };
             let run = folded.forward(&state)?;
             let time = steps.len() as i64;
-            let silent = last_only && index + 1 < pieces.len();
-            let said = folded.read(
-                &run,
-                if silent {
-                    time
-                } else if last_only {
-                    time - 1
-                } else {
-                    0
-                },
-            )?;
+            let first = match (last_only, index + 1 == pieces.len()) {
+                (false, _) => 0,
+                (true, true) => time - 1,
+                (true, false) => time,
+            };
+            let said = folded.read(&run, first)?;
             let start = std::mem::replace(&mut state, run.states.select(0, time).copy());
             answers.push(said.shallow_clone());
-            let mut kept = Some(run);
-            if again {
-                kept.take().into_iter().for_each(Unrolled::recycle);
-            }
+            let run = if again {
+                run.recycle();
+                None
+            } else {
+                Some(run)
+            };
             let passes = wanted.window.is_none() || index == 0;
-            stretches.push(Stretch { folded, start, run: kept, said, passes });
+            stretches.push(Stretch { folded, start, run, said, passes });
         }
-        ready.split(&Tensor::f_cat(&answers, 0)?, next.heads)
+        ready.split(&join(&answers)?, next.heads)
     })?;
-    let last = stretches.last_mut().ok_or_else(|| Error::Failed("trials without steps".into()))?;
-    if trials.answer == Answer::FinalStep {
-        last.said = last.said.f_narrow(0, last.said.size()[0] - 1, 1)?;
-    }
     Ok((stretches, trials))
 }
 

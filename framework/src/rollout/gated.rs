@@ -1,11 +1,11 @@
 //! The fast path of gated cells: segments forward, and gradients by their explicit adjoint.
 
-use super::gradient::{FOLDED, Gradient, Wanted, add, backward, finish};
+use super::gradient::{FOLDED, Gradient, Wanted, add, backward, finish, judge};
 use super::play::{Next, walk};
 use super::{Block, Record, Shared};
 use crate::recurrence::{GatedFolding, GatedForm, GatedRun, Upstream};
 use crate::task::Answer;
-use crate::{Error, Result, Tensors};
+use crate::{Result, Tensors};
 use tch::Tensor;
 
 /// One segment.
@@ -69,19 +69,7 @@ pub(super) fn gradient(
         stretches.push(Stretch { inputs: next.inputs.shallow_clone(), run, said });
         Ok(answers)
     })?;
-    let final_only = trials.answer == Answer::FinalStep;
-    let last = stretches.last_mut().ok_or_else(|| Error::Failed("trials without steps".into()))?;
-    if final_only {
-        last.said = last.said.f_narrow(0, last.said.size()[0] - 1, 1)?;
-    }
-
-    // What heads say becomes a leaf; task and loss stay ordinary tensor code, and the gradient of the leaf is what the adjoint
-    // starts from.
-    let answers = if final_only { &stretches[stretches.len() - 1..] } else { &stretches[..] };
-    let leaves: Vec<Tensor> = answers.iter().map(|s| s.said.detach().set_requires_grad(true)).collect();
-    let said = if let [one] = &leaves[..] { one.shallow_clone() } else { Tensor::f_cat(&leaves, 0)? };
-    let said = if final_only { said.f_squeeze_dim(0)? } else { said };
-    let scores = shared.task.score(&trials, &ready.split(&said, &shared.heads(&trials))?)?;
+    let (scores, leaves) = judge(shared, ready, &trials, stretches.iter().map(|stretch: &Stretch| &stretch.said))?;
     let mut said = backward(&wanted.total(shared, &scores, None)?, &leaves)?;
 
     let mut gradients = Tensors::new();

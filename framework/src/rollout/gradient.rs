@@ -3,7 +3,7 @@
 use super::play::play;
 use super::{Block, RateCost, Ready, Record, Shared, adjoint, course, gated};
 use crate::recurrence::{Folding, GatedFolding};
-use crate::task::{HeadScore, Scores};
+use crate::task::{Answer, HeadScore, Scores, Trials};
 use crate::{Error, Result, Tensors};
 use tch::{Tensor, with_grad};
 
@@ -136,6 +136,46 @@ fn by_autograd(shared: &Shared, mut block: Block, wanted: Wanted) -> Result<Grad
     let scores = shared.task.score(&played.trials, &played.outputs)?;
     let gradients = backward(&wanted.total(shared, &scores, played.rates.as_ref())?, &leaves)?;
     Ok(finish(&scores, own(&names, gradients)))
+}
+
+/// Judge what all heads said, stretch by stretch, `[time, rows, output]` each: the scores, and one leaf of the graph behind them for
+/// each stretch that answers.
+///
+/// Task and loss stay ordinary tensor code; the gradient of the leaves is what an adjoint starts from.
+pub(super) fn judge<'a>(
+    shared: &Shared,
+    ready: &Ready,
+    trials: &Trials,
+    mut said: impl DoubleEndedIterator<Item = &'a Tensor>,
+) -> Result<(Scores, Vec<Tensor>)> {
+    let leaf = |t: &Tensor| t.detach().set_requires_grad(true);
+    let (leaves, all) = match trials.answer {
+        Answer::FinalStep => {
+            let last = said.next_back().ok_or_else(|| Error::Failed("trials without steps".into()))?;
+            let last = leaf(&last.f_narrow(0, last.size()[0] - 1, 1)?);
+            let answer = last.f_squeeze_dim(0)?;
+            (vec![last], answer)
+        }
+        Answer::EveryStep => {
+            let leaves: Vec<Tensor> = said.map(leaf).collect();
+            let all = join(&leaves)?;
+            (leaves, all)
+        }
+    };
+    let scores = shared.task.score(trials, &ready.split(&all, &shared.heads(trials))?)?;
+    Ok((scores, leaves))
+}
+
+/// Stretches one after the other, along the first axis.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn join(stretches: &[Tensor]) -> Result<Tensor> {
+    match stretches {
+        [] => Err(Error::Failed("trials without steps".into())),
+        [one] => Ok(one.shallow_clone()),
+        several => Ok(Tensor::f_cat(several, 0)?),
+    }
 }
 
 /// The sum of the products of all entries; its gradient with respect to `x` is `g`.

@@ -78,19 +78,15 @@ impl Ready {
         let prepared = shared.dynamics.prepare(parameters, shared.setting)?;
         // Later segments of a closed loop may ask other heads than the first.
         let heads = if trials.rest.is_some() { shared.readout.heads.clone() } else { shared.heads(trials) };
-        let mut folding = None;
-        if let Some(form) = shared.rate_form() {
-            let read = network::stack_heads(parameters, shared.readout, &heads)?;
-            let folding = folding.insert(Folding::new(&form, &prepared, read)?);
-            no_grad(|| folding.pack(backward))?;
-        }
-        let mut gated = None;
-        if let Some(form) = shared.gated_form() {
-            gated = GatedFolding::new(&form, &prepared, network::stack_heads(parameters, shared.readout, &heads)?)?;
-            if let Some(folding) = &mut gated {
-                no_grad(|| folding.pack(backward))?;
-            }
-        }
+        let read = || network::stack_heads(parameters, shared.readout, &heads);
+        let fold = |form| Folding::new(&form, &prepared, read()?);
+        let mut folding = shared.rate_form().map(fold).transpose()?;
+        let fold = |form| GatedFolding::new(&form, &prepared, read()?);
+        let mut gated = shared.gated_form().map(fold).transpose()?.flatten();
+        no_grad(|| -> Result<()> {
+            folding.iter_mut().try_for_each(|folding| folding.pack(backward))?;
+            gated.iter_mut().try_for_each(|folding| folding.pack(backward))
+        })?;
         Ok(Self { prepared, folding, gated, heads })
     }
 

@@ -203,7 +203,7 @@ synfire::inventory::submit! { Component::analysis::<ChangesOfMind>("changes-of-m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyses::fixture::{run, set};
+    use crate::analyses::fixture::integrator;
     use synfire::Spec;
     use synfire::run::Analyst;
     use synfire::table::Value as Cell;
@@ -213,17 +213,7 @@ mod tests {
     fn an_integrator_vacillates_the_more_the_weaker_the_evidence() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let task = json!({ "type": "random-dots", "steps": 200, "noise_std": 1.0 });
-        let cell = json!({ "type": "leaky-rnn", "hidden": 1, "activation": "identity", "time_constants": { "low": 100.0, "high": 100.0 } });
-        let dir = run(&folder.path().join("run"), &task, &cell, |network| {
-            let parameters: [(&str, &[f64]); 5] = [
-                ("recurrent.weight", &[1.0]),
-                ("input.weight", &[1.0]),
-                ("input.bias", &[0.0]),
-                ("head.0.weight", &[1.0]),
-                ("head.0.bias", &[0.0]),
-            ];
-            set(network, &parameters);
-        });
+        let dir = integrator(&folder.path().join("run"), &task);
         let registry = Registry::linked().expect("links");
         let workers = Workers::new(1).expect("a thread");
         let options = json!({ "values": [0.0, 0.1, 1.0], "trials": 100, "from": 60, "stable": 20, "amplitude": 0.02 });

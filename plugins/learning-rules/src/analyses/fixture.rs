@@ -38,3 +38,20 @@ pub(super) fn set(network: &mut Network, parameters: &[(&str, &[f64])]) {
         network.parameters.insert(*name, Tensor::from_slice(values).reshape(shape));
     }
 }
+
+/// A run whose network is one unit that sums its input, `r' = r + 0.01 u`, and says it.
+pub(super) fn integrator(folder: &std::path::Path, task: &serde_json::Value) -> RunDir {
+    let cell = serde_json::json!({
+        "type": "leaky-rnn", "hidden": 1, "activation": "identity", "time_constants": { "low": 100.0, "high": 100.0 },
+    });
+    run(folder, task, &cell, |network| {
+        let parameters: [(&str, &[f64]); 5] = [
+            ("recurrent.weight", &[1.0]),
+            ("input.weight", &[1.0]),
+            ("input.bias", &[0.0]),
+            ("head.0.weight", &[1.0]),
+            ("head.0.bias", &[0.0]),
+        ];
+        set(network, &parameters);
+    })
+}

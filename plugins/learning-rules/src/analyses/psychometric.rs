@@ -314,7 +314,7 @@ synfire::inventory::submit! { Component::analysis::<Psychometric>("psychometric"
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyses::fixture::{run, set};
+    use crate::analyses::fixture::integrator;
     use synfire::Spec;
     use synfire::run::Analyst;
     use synfire::workers::Workers;
@@ -323,18 +323,7 @@ mod tests {
     fn an_integrator_answers_as_the_ideal_observer() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let task = json!({ "type": "random-dots", "steps": 100, "noise_std": 0.5 });
-        // r' = r + 0.01 u: a sum of all inputs
-        let cell = json!({ "type": "leaky-rnn", "hidden": 1, "activation": "identity", "time_constants": { "low": 100.0, "high": 100.0 } });
-        let dir = run(&folder.path().join("run"), &task, &cell, |network| {
-            let parameters: [(&str, &[f64]); 5] = [
-                ("recurrent.weight", &[1.0]),
-                ("input.weight", &[1.0]),
-                ("input.bias", &[0.0]),
-                ("head.0.weight", &[1.0]),
-                ("head.0.bias", &[0.0]),
-            ];
-            set(network, &parameters);
-        });
+        let dir = integrator(&folder.path().join("run"), &task);
         let registry = Registry::linked().expect("links");
         let workers = Workers::new(1).expect("a thread");
         let options = json!({ "values": [-0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1] });

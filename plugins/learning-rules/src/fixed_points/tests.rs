@@ -266,11 +266,5 @@ fn a_thousand_starts_on_sixteen_units_take_about_a_second() {
     let began = std::time::Instant::now();
     let found = found(&network, 1024, Search::default());
     let seconds = began.elapsed().as_secs_f64();
-    println!(
-        "1024 starts: {seconds:.2} s, {} points, {} slow, {} lost",
-        found.points.len(),
-        found.slow.len(),
-        found.lost
-    );
     assert!(!found.points.is_empty() && seconds < 4.0, "{seconds}");
 }
