@@ -190,7 +190,8 @@ pub trait Dynamics: Debug + Send + Sync {
 pub enum Form {
     /// A rate network whose adjoint the framework has.
     Rate(RateForm),
-    /// A gated network without noise and without a learned initial state, whose adjoint the framework has on a CPU.
+    /// A gated network without a learned initial state, whose adjoint the framework has on a CPU. Noise may be added to candidates alone,
+    /// the last block of what is projected.
     Gated(GatedForm),
     /// Nothing: op by op, gradients by autograd.
     Opaque,

@@ -26,7 +26,12 @@ pub enum Form {
     Lstm,
     /// libtorch's own GRU.
     Gru,
+    /// Gated units with a fixed leak, whose reset gate acts before the product.
+    LeakyGru,
 }
+
+/// The leak of [`Form::LeakyGru`], whose time constants are five steps unless given.
+const LEAK: f64 = 0.2;
 
 const RATE: [&str; 7] = [
     "head.0.weight",
@@ -49,7 +54,7 @@ impl Baseline {
         let names = match form {
             Form::Drive => &RATE[..6],
             Form::Whole => &RATE[..],
-            Form::Lstm | Form::Gru => &GATED[..],
+            Form::Lstm | Form::Gru | Form::LeakyGru => &GATED[..],
         };
         let parameters = names.iter().map(|name| ours.leaf(name)).collect::<Result<Vec<_>>>()?;
         Ok(Self { form, parameters, inputs: ours.trials.inputs.copy(), classes: ours.classes() })
@@ -67,6 +72,9 @@ impl Baseline {
                 _ => self.inputs.f_gru(&zeros, &weights, true, 1, 0.0, true, false, false)?.0,
             };
             return Ok(all.select(0, -1));
+        }
+        if self.form == Form::LeakyGru {
+            return self.leaky_gru(rows);
         }
         let units = p[5].size()[0];
         let weight = match self.form {
@@ -89,6 +97,22 @@ impl Baseline {
             };
         }
         Ok(r)
+    }
+
+    fn leaky_gru(&self, rows: i64) -> Result<Tensor> {
+        let p = &self.parameters;
+        let units = p[3].size()[1];
+        let weight = p[3].transpose(0, 1);
+        let (of_gates, of_candidate) = (weight.narrow(1, 0, 2 * units), weight.narrow(1, 2 * units, units));
+        let projected = self.inputs.f_matmul(&p[2].transpose(0, 1))?.f_add(&(&p[4] + &p[5]))?;
+        let (gates, candidates) = (projected.narrow(2, 0, 2 * units), projected.narrow(2, 2 * units, units));
+        let mut h = Tensor::zeros([rows, units], (Kind::Float, self.inputs.device()));
+        for (x, a) in gates.unbind(0).iter().zip(candidates.unbind(0)) {
+            let open = x.f_addmm(&h, &of_gates)?.f_sigmoid()?;
+            let candidate = a.f_addmm(&(open.narrow(1, 0, units) * &h), &of_candidate)?.f_tanh()?;
+            h = h.f_lerp_tensor(&candidate, &(open.narrow(1, units, units) * LEAK))?;
+        }
+        Ok(h)
     }
 
     fn loss(&self) -> Result<Tensor> {

@@ -50,6 +50,13 @@ pub fn all() -> Vec<Case> {
             run: |bench| GATED_SHAPES.iter().map(|shape| training(bench, "gru", *shape, Form::Gru)).collect(),
         },
         Case {
+            name: "leaky-gru",
+            summary: "one training step of a leaky GRU with its reset before the product, against op-by-op autograd",
+            run: |bench| {
+                GATED_SHAPES.iter().map(|shape| training(bench, "leaky-gru", *shape, Form::LeakyGru)).collect()
+            },
+        },
+        Case {
             name: "simulation",
             summary: "the leaky tanh network without gradients, against the same loop in libtorch",
             run: |bench| [(10, 500, 2000), (1, 128, 10_000)].iter().map(|shape| simulation(bench, *shape)).collect(),
@@ -71,6 +78,7 @@ fn cell(form: Form, units: usize) -> Value {
         }),
         Form::Lstm => json!({ "type": "lstm", "hidden": units }),
         Form::Gru => json!({ "type": "gru", "hidden": units }),
+        Form::LeakyGru => json!({ "type": "leaky-gru", "hidden": units, "reset": "before-product" }),
     }
 }
 
@@ -90,13 +98,14 @@ fn training(bench: &Bench, name: &'static str, shape: Shape, form: Form) -> Resu
     let gates = match form {
         Form::Drive | Form::Whole => 1.0,
         Form::Lstm => 4.0,
-        Form::Gru => 3.0,
+        Form::Gru | Form::LeakyGru => 3.0,
     };
     let (rows, units, steps) = shape;
     // Forward, back through the step, and into the weights: three products of the same size.
     let products = 3.0 * 2.0 * gates * rows as f64 * (units * units) as f64 * steps as f64;
     let gflops = products / ours_ms / 1e6;
-    let what = if gates == 1.0 { "op by op" } else { "libtorch's own" };
+    let own = matches!(form, Form::Lstm | Form::Gru);
+    let what = if own { "libtorch's own" } else { "op by op" };
     Ok(Measured {
         name,
         shape: words(shape),

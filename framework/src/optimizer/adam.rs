@@ -1,6 +1,7 @@
 use super::sgd::with_decay;
 use super::stepper::{Method, Settings, Shared};
 use super::{Group, require_epsilon, require_fraction};
+use crate::recurrence::{AdamNumbers, adam};
 use crate::{Problems, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -132,12 +133,27 @@ impl Moments {
         moments: &mut [Tensor],
         settings: &Settings,
     ) -> Result<()> {
+        let steps = settings.count as f64;
+        let root_correction = (1.0 - self.beta2.powf(steps)).sqrt();
+        let mut rate = settings.learning_rate / (1.0 - self.beta1.powf(steps));
+        let root_correction = match self.place {
+            EpsilonPlace::Corrected => root_correction,
+            EpsilonPlace::Raw => {
+                rate *= root_correction;
+                1.0
+            }
+        };
+        let (beta1, beta2, epsilon) = (self.beta1, self.beta2, self.epsilon);
+        let numbers = AdamNumbers { beta1, beta2, root_correction, epsilon, rate };
+        if adam(parameter, gradient, moments, numbers)? {
+            return Ok(());
+        }
         let [first, second, largest @ ..] = moments else {
             unreachable!("Moments::names gives at least two names");
         };
-        let _ = first.f_lerp_(gradient, 1.0 - self.beta1)?;
-        let square = gradient.f_mul(gradient)?.f_mul_scalar_(1.0 - self.beta2)?;
-        let _ = second.f_mul_scalar_(self.beta2)?.f_add_(&square)?;
+        let _ = first.f_lerp_(gradient, 1.0 - beta1)?;
+        let square = gradient.f_mul(gradient)?.f_mul_scalar_(1.0 - beta2)?;
+        let _ = second.f_mul_scalar_(beta2)?.f_add_(&square)?;
         let second = match largest.first_mut() {
             Some(largest) => {
                 *largest = largest.f_maximum(second)?;
@@ -145,16 +161,7 @@ impl Moments {
             }
             None => &*second,
         };
-        let steps = settings.count as f64;
-        let first_correction = 1.0 - self.beta1.powf(steps);
-        let root_correction = (1.0 - self.beta2.powf(steps)).sqrt();
-        let mut divisor = second.f_sqrt()?;
-        let mut rate = settings.learning_rate / first_correction;
-        match self.place {
-            EpsilonPlace::Corrected => divisor = divisor.f_div_scalar_(root_correction)?,
-            EpsilonPlace::Raw => rate *= root_correction,
-        }
-        let divisor = divisor.f_add_scalar_(self.epsilon)?;
+        let divisor = second.f_sqrt()?.f_div_scalar_(root_correction)?.f_add_scalar_(epsilon)?;
         let _ = parameter.f_sub_(&first.f_div(&divisor)?.f_mul_scalar_(rate)?)?;
         Ok(())
     }

@@ -4,9 +4,9 @@
 //! these kernels are checked against.
 
 use super::native::{
-    Fresh, GatedBackward, GatedForward, GatedStep, Gates, Gradients, Kernels, Level, Matrix, keep, numbers,
+    Fresh, GatedBackward, GatedForward, GatedStep, Gates, Gradients, Kernels, Level, Matrix, ResetGate, keep, numbers,
 };
-use super::{BIAS, INPUT, Read, Upstream, without_gaps};
+use super::{BIAS, INPUT, LEAK, Read, Upstream, without_gaps};
 use crate::{Error, Result, Tensors};
 use std::sync::Arc;
 use tch::kind::Element;
@@ -14,13 +14,15 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 /// Name of the recurrent weights `[unit, blocks * unit]` among the prepared tensors of a gated cell.
 pub const GATED_RECURRENT: &str = "recurrent.weight";
-/// Name of the recurrent bias `[unit]` of a gated recurrent unit's candidate among its prepared tensors.
+/// Name of the recurrent bias `[unit]` of the candidate among the prepared tensors of a cell with a reset gate.
 pub const CANDIDATE_BIAS: &str = "candidate.bias";
 
 /// The description by which a gated cell hands its loop over time to the fast path.
 ///
 /// The prepared tensors must hold [`GATED_RECURRENT`], [`INPUT`] `[blocks * unit, input]` and [`BIAS`] `[blocks * unit]`: with a long
-/// short-term memory four blocks i, f, g, o, with a gated recurrent unit three blocks r, z, n, and [`CANDIDATE_BIAS`].
+/// short-term memory four blocks i, f, g, o; with a reset gate three blocks r, z, n, and [`CANDIDATE_BIAS`] where it acts after the
+/// product; without one two, z and n.
+/// Where they hold a [`super::LEAK`] `[unit]` or `[1]`, gated units move by that share alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatedForm {
     /// Which equations.
@@ -36,15 +38,17 @@ enum Packed {
     Double(GatedStep<f64>),
 }
 
-/// The tensors of a gated network as four blocks of each unit; they carry autograd history when the prepared tensors do.
+/// The tensors of a gated network as blocks of each unit; they carry autograd history when the prepared tensors do.
 pub struct GatedFolding {
     gates: Gates,
-    /// `[unit, 4 unit]`
+    /// `[unit, blocks * unit]`
     weight: Tensor,
-    /// `[input, 4 unit]`
+    /// `[input, blocks * unit]`
     input: Tensor,
-    /// `[4 unit]`
+    /// `[blocks * unit]`
     bias: Tensor,
+    /// `[unit]` or `[1]`
+    leak: Tensor,
     /// `[output, unit]` and `[output]`, where heads are read.
     readout: Option<Tensor>,
     readout_bias: Option<Tensor>,
@@ -90,8 +94,7 @@ impl GatedFolding {
         }
         let (input, bias) = (prepared.get(INPUT)?.f_transpose(0, 1)?, prepared.get(BIAS)?);
         let (weight, input, bias) = match form.gates {
-            Gates::Memory => (weight.shallow_clone(), input, bias.shallow_clone()),
-            Gates::Unit => {
+            Gates::Unit { reset: ResetGate::AfterProduct, .. } => {
                 // The candidate's recurrent part and its input are apart: r, z, u without input, a without recurrent weights.
                 let units = weight.size()[0];
                 let weight = weight.f_constant_pad_nd([0, units])?;
@@ -103,9 +106,14 @@ impl GatedFolding {
                 let bias = apart(bias, prepared.get(CANDIDATE_BIAS)?.shallow_clone(), 0)?;
                 (weight, apart(&input, nothing, 1)?, bias)
             }
+            _ => (weight.shallow_clone(), input, bias.shallow_clone()),
         };
         let (readout, readout_bias) = read.map_or((None, None), |read| (Some(read.weight), read.bias));
-        Ok(Some(Self { gates: form.gates, weight, input, bias, readout, readout_bias, packed: None }))
+        let leak = match prepared.find(LEAK) {
+            Some(leak) => leak.shallow_clone(),
+            None => bias.f_ones_like()?.f_narrow(0, 0, 1)?,
+        };
+        Ok(Some(Self { gates: form.gates, weight, input, bias, leak, readout, readout_bias, packed: None }))
     }
 
     /// Lay the numbers out for the kernels; for the way back, too, if it will be gone.
@@ -125,8 +133,9 @@ impl GatedFolding {
         let bias = self.bias.detach().contiguous();
         let readout = self.readout.as_ref().map(without_gaps).transpose()?;
         let readout = readout.as_ref().map(|readout| super::matrix::<R>(readout, false)).transpose()?;
-        let tensors: (Matrix<R>, Matrix<R>, &[R]) =
-            (super::matrix(&weight, false)?, super::matrix(&input, false)?, numbers(&bias)?);
+        let leak = self.leak.detach().contiguous();
+        let tensors: (Matrix<R>, Matrix<R>, &[R], &[R]) =
+            (super::matrix(&weight, false)?, super::matrix(&input, false)?, numbers(&bias)?, numbers(&leak)?);
         Ok(GatedStep::new(level, self.gates, tensors, backward.then_some(readout)))
     }
 
@@ -138,18 +147,20 @@ impl GatedFolding {
             weight: leaf(&self.weight),
             input: leaf(&self.input),
             bias: leaf(&self.bias),
+            leak: leaf(&self.leak),
             readout: self.readout.as_ref().map(leaf),
             readout_bias: self.readout_bias.as_ref().map(leaf),
             packed: self.packed.clone(),
         }
     }
 
-    /// Its tensors: `weight`, `input`, `bias`, and those of `readout`, `readout_bias` that there are.
+    /// Its tensors: `weight`, `input`, `bias`, `leak`, and those of `readout`, `readout_bias` that there are.
     pub fn tensors(&self) -> Tensors {
         let all = [
             ("weight", Some(&self.weight)),
             ("input", Some(&self.input)),
             ("bias", Some(&self.bias)),
+            ("leak", Some(&self.leak)),
             ("readout", self.readout.as_ref()),
             ("readout_bias", self.readout_bias.as_ref()),
         ];
@@ -157,14 +168,19 @@ impl GatedFolding {
     }
 
     /// Run all steps of `inputs` `[time, batch, input]` from `h` and `c` `[batch, unit]`, outside autograd; with `keep` for the way
-    /// back.
+    /// back. What is `added` `[time, batch, unit]` goes into the candidate of gated units.
     ///
     /// # Errors
     /// When shapes do not fit.
-    pub fn forward(&self, inputs: &Tensor, hidden: &Tensor, cell: Option<&Tensor>, keep: bool) -> Result<GatedRun> {
+    pub fn forward(
+        &self,
+        (inputs, added): (&Tensor, Option<&Tensor>),
+        state: (&Tensor, Option<&Tensor>),
+        keep: bool,
+    ) -> Result<GatedRun> {
         no_grad(|| match self.packed.as_deref() {
-            Some(Packed::Double(step)) => self.forward_in(step, inputs, (hidden, cell), keep),
-            Some(Packed::Single(step)) => self.forward_in(step, inputs, (hidden, cell), keep),
+            Some(Packed::Double(step)) => self.forward_in(step, (inputs, added), state, keep),
+            Some(Packed::Single(step)) => self.forward_in(step, (inputs, added), state, keep),
             None => Err(Error::Failed("a gated network that was not packed".into())),
         })
     }
@@ -172,7 +188,7 @@ impl GatedFolding {
     fn forward_in<R: Kernels + Element>(
         &self,
         step: &GatedStep<R>,
-        inputs: &Tensor,
+        (inputs, added): (&Tensor, Option<&Tensor>),
         (hidden, cell): (&Tensor, Option<&Tensor>),
         keep: bool,
     ) -> Result<GatedRun> {
@@ -187,6 +203,7 @@ impl GatedFolding {
             });
         }
         let inputs = inputs.detach().contiguous();
+        let added = added.map(|added| added.detach().contiguous());
         let mut memory = Vec::new();
         let mut place = |shape: &[i64]| -> Result<Fresh> {
             let (fresh, all) = Fresh::reused::<R>(shape)?;
@@ -207,6 +224,7 @@ impl GatedFolding {
             rows: batch as usize,
             steps: time as usize,
             inputs: numbers(&inputs)?,
+            added: added.as_ref().map(numbers).transpose()?,
             hidden: hidden.numbers_mut()?,
             cell: cell.as_mut().map(Fresh::numbers_mut).transpose()?.unwrap_or(&mut []),
             gates: gates.as_mut().map(Fresh::numbers_mut).transpose()?,
@@ -272,6 +290,7 @@ impl GatedFolding {
         let inputs = inputs.detach().contiguous();
         let gates = run.gates.as_ref().ok_or_else(|| Error::Failed("a run that kept no gates".into()))?;
         let mut sums = step.outer();
+        let mut of_leak = self.leak.requires_grad().then(|| step.sums());
         let cells = run.cell.as_ref().map(numbers).transpose()?.unwrap_or(&[]);
         let job = GatedBackward {
             rows: batch as usize,
@@ -282,16 +301,23 @@ impl GatedFolding {
             said: every.as_ref().map(numbers).transpose()?,
             lambda: lambda.numbers_mut()?,
             lambda_cell: lambda_cell.as_mut().map(Fresh::numbers_mut).transpose()?.unwrap_or(&mut []),
-            weights: Gradients { inputs: Some(numbers(&inputs)?), sums: &mut sums },
+            weights: Gradients { inputs: Some(numbers(&inputs)?), sums: &mut sums.0 },
+            early: sums.1.as_mut(),
+            leak: of_leak.as_deref_mut(),
             window,
         };
         R::gated_backward(step, job);
         let [weight, input, bias] = step.gradients(&sums).map(|values| Tensor::from_slice(&values));
         let mut folded = Tensors::from([
-            ("weight", weight.f_view([units, 4 * units])?),
-            ("input", input.f_view([channels, 4 * units])?),
+            ("weight", weight.f_view([units, -1])?),
+            ("input", input.f_view([channels, self.bias.size()[0]])?),
             ("bias", bias),
         ]);
+        if let Some(sums) = of_leak {
+            let each = Tensor::from_slice(&sums).f_narrow(0, 0, units)?;
+            let shared = self.leak.size() == [1];
+            folded.insert("leak", if shared { each.f_sum(None::<Kind>)?.f_view([1])? } else { each });
+        }
         if let (Some(said), Some(weight)) = (said, &self.readout)
             && weight.requires_grad()
         {

@@ -25,8 +25,8 @@ mod native;
 pub use activation::Activation;
 pub use gated::{CANDIDATE_BIAS, GATED_RECURRENT, GatedAdjoint, GatedFolding, GatedForm, GatedRun};
 pub use mixing::{Extrapolation, Mixing};
-pub use native::Gates;
-pub(crate) use native::normals;
+pub(crate) use native::{AdamNumbers, adam, normals, sum_of_squares};
+pub use native::{Gates, ResetGate};
 
 use crate::{Error, Result, Tensors};
 use by_kernels::{Packed, matrix, without_gaps};

@@ -26,24 +26,38 @@ fn state_of(form: &GatedForm, run: &GatedRun) -> Tensors {
     state
 }
 
-fn run(form: &GatedForm, folding: &GatedFolding, inputs: &Tensor, state: &Tensors, keep: bool) -> Result<GatedRun> {
+/// One segment, with the noise of its candidates.
+fn run(
+    shared: &Shared,
+    (form, folding): (&GatedForm, &GatedFolding),
+    block: (&Tensors, usize),
+    next: &Next,
+    state: &Tensors,
+    keep: bool,
+) -> Result<GatedRun> {
     let cell = form.cell.as_ref().map(|name| state.get(name)).transpose()?;
-    folding.forward(inputs, state.get(&form.hidden)?, cell, keep)
+    let hidden = state.get(&form.hidden)?;
+    // The candidate's block stands last.
+    let units = hidden.size()[1];
+    let noise = shared.noise(block.0, next.inputs, block.1, next.index)?;
+    let noise = noise.map(|noise| noise.f_narrow(2, noise.size()[2] - units, units)).transpose()?;
+    folding.forward((next.inputs, noise.as_ref()), (hidden, cell), keep)
 }
 
 /// Play one segment: the last state, and the rates `[time, batch, unit]` (of the last step alone if only that is needed).
 pub(super) fn advance(
-    form: &GatedForm,
-    folding: &GatedFolding,
+    shared: &Shared,
+    form: (&GatedForm, &GatedFolding),
+    block: &Block,
     state: &Tensors,
     next: &Next,
     record: Record,
 ) -> Result<(Tensors, Tensor)> {
-    let run = run(form, folding, next.inputs, state, false)?;
+    let run = run(shared, form, (&block.ready.prepared, block.first), next, state, false)?;
     let time = next.inputs.size()[0];
     let first = if record == Record::Rates { 1 } else { time };
     let rates = run.hidden.narrow(0, first, time + 1 - first).copy();
-    let last = state_of(form, &run);
+    let last = state_of(form.0, &run);
     run.recycle();
     Ok((last, rates))
 }
@@ -62,7 +76,7 @@ pub(super) fn gradient(
     let last_only = trials.answer == Answer::FinalStep && trials.rest.is_none();
     let mut stretches = Vec::new();
     let trials = walk(shared, trials, |next| {
-        let run = run(form, folding, next.inputs, &state, true)?;
+        let run = run(shared, (form, folding), (&ready.prepared, block.first), &next, &state, true)?;
         state = state_of(form, &run);
         let said = folding.read(&run, if last_only { next.inputs.size()[0] - 1 } else { 0 })?;
         let answers = ready.split(&said, next.heads)?;

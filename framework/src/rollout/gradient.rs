@@ -4,8 +4,9 @@ use super::play::play;
 use super::{Block, RateCost, Ready, Record, Shared, adjoint, course, gated};
 use crate::recurrence::{Folding, GatedFolding};
 use crate::task::{Answer, HeadScore, Scores, Trials};
+use crate::workers::Workers;
 use crate::{Error, Result, Tensors};
-use tch::{Tensor, with_grad};
+use tch::{Device, Tensor, no_grad, with_grad};
 
 /// Loss and gradients of a batch.
 #[derive(Debug)]
@@ -20,18 +21,43 @@ pub struct Gradient {
 
 impl Gradient {
     /// Add blocks up in their order.
-    pub(super) fn sum(parts: Vec<Self>) -> Result<Self> {
-        let mut parts = parts.into_iter();
-        let mut total = parts.next().ok_or_else(|| Error::Failed("a batch without trials".into()))?;
-        for part in parts {
-            total.loss += part.loss;
-            total.accuracy = total.accuracy.zip(part.accuracy).map(|(a, b)| a + b);
-            for (name, gradient) in part.gradients.iter() {
-                add(&mut total.gradients, name, gradient.shallow_clone())?;
-            }
+    pub(super) fn sum(mut parts: Vec<Self>, workers: &Workers) -> Result<Self> {
+        if parts.is_empty() {
+            return Err(Error::Failed("a batch without trials".into()));
         }
-        Ok(total)
+        let mut gradients = Tensors::new();
+        while let Some(name) = parts.iter().find_map(|part| part.gradients.names().next()).map(str::to_string) {
+            let of_blocks = parts.iter_mut().filter_map(|part| part.gradients.remove(&name)).collect();
+            gradients.insert(name, sum_in_order(of_blocks, workers)?);
+        }
+        let loss = parts.iter().map(|part| part.loss).sum();
+        let accuracy = parts.iter().map(|part| part.accuracy).sum();
+        Ok(Self { gradients, loss, accuracy })
     }
+}
+
+/// Entries of a sum that are worth a thread.
+const SHARE: i64 = 1 << 14;
+
+/// The sum of tensors of one shape, entry by entry in their order; in memory of the first, to which nobody else may have a handle.
+fn sum_in_order(tensors: Vec<Tensor>, workers: &Workers) -> Result<Tensor> {
+    let add = |tensors: Vec<Tensor>| -> Result<Option<Tensor>> {
+        let mut tensors = tensors.into_iter();
+        let Some(mut sum) = tensors.next() else { return Ok(None) };
+        tensors.try_for_each(|t| sum.f_add_(&t).map(drop))?;
+        Ok(Some(sum))
+    };
+    let nothing = || Error::Failed("a gradient of no block".into());
+    let count = tensors.first().map_or(0, |t| t.numel() as i64);
+    if tensors.len() < 2 || count < 2 * SHARE || !tensors.iter().all(|t| t.is_contiguous() && t.device() == Device::Cpu)
+    {
+        return add(tensors)?.ok_or_else(nothing);
+    }
+    let flat = tensors.iter().map(|t| t.f_view([-1])).collect::<std::result::Result<Vec<_>, _>>()?;
+    let part = |start: i64| flat.iter().map(|t| t.narrow(0, start, SHARE.min(count - start))).collect::<Vec<_>>();
+    let parts = (0..count).step_by(SHARE as usize).map(part).collect();
+    workers.map(parts, |tensors| no_grad(|| add(tensors))).into_iter().try_for_each(|part| part.map(drop))?;
+    tensors.into_iter().next().ok_or_else(nothing)
 }
 
 /// What is differentiated, and how far back.

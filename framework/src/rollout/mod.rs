@@ -240,7 +240,7 @@ impl Rollout<'_> {
         let blocks = self.blocks(network, &ready, trials, None);
         let wanted = gradient::Wanted { names: &names, window, cost };
         let parts = self.workers.map(blocks, |block| gradient::gradient(&shared, block, wanted));
-        let sum = Gradient::sum(parts.into_iter().collect::<Result<Vec<_>>>()?)?;
+        let sum = Gradient::sum(parts.into_iter().collect::<Result<Vec<_>>>()?, self.workers)?;
         gradient::through_preparation(&ready, &parameters, &names, sum)
     }
 

@@ -160,7 +160,7 @@ pub(super) fn advance(
     }
     let form = shared.gated_form().filter(|_| !shared.graph);
     if let (Some(form), Some(folding)) = (form, &block.ready.gated) {
-        return gated::advance(&form, folding, &state, next, record);
+        return gated::advance(shared, (&form, folding), block, &state, next, record);
     }
     let projected = shared.drive(prepared, next.inputs, block.first, next.index)?;
     let steps = Steps { shared, prepared, periods: next.periods, first_step: next.first_step };

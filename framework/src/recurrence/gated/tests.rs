@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Stream;
+use crate::recurrence::Activation;
 
 struct Case {
     gates: Gates,
@@ -58,7 +59,7 @@ fn worst(case: &Case) -> f64 {
         Gates::Memory => {
             (inputs.lstm(&[&hidden, &cell], &of_torch, true, 1, 0.0, true, false, false).0, vec![&hidden, &cell])
         }
-        Gates::Unit => (inputs.gru(&hidden, &of_torch, true, 1, 0.0, true, false, false).0, vec![&hidden]),
+        Gates::Unit { .. } => (inputs.gru(&hidden, &of_torch, true, 1, 0.0, true, false, false).0, vec![&hidden]),
     };
     let first = if case.last { time - 1 } else { 0 };
     let part = |t: &Tensor| t.narrow(0, first, time - first);
@@ -77,7 +78,8 @@ fn worst(case: &Case) -> f64 {
             Kind::Double => Packed::Double(folding.step(level, true).expect("packs")),
             _ => Packed::Single(folding.step(level, true).expect("packs")),
         }));
-        let run = folding.forward(&inputs, &hidden.squeeze_dim(0), initial_cell.as_ref(), true).expect("forward");
+        let run =
+            folding.forward((&inputs, None), (&hidden.squeeze_dim(0), initial_cell.as_ref()), true).expect("forward");
         worst = worst.max(gap(&run.hidden.narrow(0, 1, time), &states));
         assert!(
             gap(&folding.read(&run, first).expect("read"), &part(&states).matmul(&parameters[4].transpose(0, 1)))
@@ -103,7 +105,7 @@ fn worst(case: &Case) -> f64 {
 
 #[test]
 fn states_and_gradients_are_those_of_libtorch_at_every_level() {
-    for gates in [Gates::Memory, Gates::Unit] {
+    for gates in [Gates::Memory, Gates::Unit { reset: ResetGate::AfterProduct, candidate: Activation::Tanh }] {
         for shape in [[1, 1, 1, 1, 1], [5, 3, 7, 2, 3], [9, 2, 16, 1, 2], [4, 67, 33, 5, 4], [30, 5, 50, 3, 2]] {
             for last in [false, true] {
                 // Sums in another order: rounding, grown over some steps.

@@ -178,7 +178,8 @@ unsafe fn activate_all<S: Simd>(step: &Step<S::Real>, state: &[S::Real], out: &m
     });
 }
 
-/// Input, non-linearity and leak of one panel.
+/// Input, non-linearity and leak of one panel. What is written a step later is brought near meanwhile: panels cut rows into pieces that
+/// the processor does not foresee, and stores would wait for memory.
 #[inline(always)]
 unsafe fn finish_forward<S: Simd>(
     step: &Step<S::Real>,
@@ -204,6 +205,7 @@ unsafe fn finish_forward<S: Simd>(
                     let a = activate::<S>(f, z);
                     if !activated.is_null() {
                         S::store_part(activated.add(at), a, count);
+                        S::prefetch(activated.wrapping_add(at + rows * units));
                     }
                     let r = S::load_part(state.as_ptr().add(at), count);
                     S::fma(S::load(step.leak.as_ptr().add(column)), S::sub(a, r), r)
@@ -214,6 +216,7 @@ unsafe fn finish_forward<S: Simd>(
                 }
             };
             S::store_part(next.as_mut_ptr().add(at), S::flush(reached, least), count);
+            S::prefetch(next.as_ptr().wrapping_add(at + rows * units));
         });
     }
 }

@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use std::cell::RefCell;
 use tch::kind::Element;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// The numbers of a contiguous tensor on a CPU.
 ///
@@ -16,6 +16,35 @@ pub(in crate::recurrence) fn numbers<R: Element>(tensor: &Tensor) -> Result<&[R]
     }
     // The tensor keeps its storage alive as long as it is borrowed, and kernels run on the thread that holds it.
     Ok(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) })
+}
+
+/// The sum of the squares of all entries, in double precision; nothing for a tensor elsewhere than on a CPU, or with gaps.
+///
+/// # Errors
+/// None; as [`numbers`].
+pub(crate) fn sum_of_squares(tensor: &Tensor) -> Result<Option<f64>> {
+    if tensor.device() != Device::Cpu || !tensor.is_contiguous() {
+        return Ok(None);
+    }
+    Ok(match tensor.kind() {
+        Kind::Float => Some(squares(numbers::<f32>(tensor)?)),
+        Kind::Double => Some(squares(numbers::<f64>(tensor)?)),
+        _ => None,
+    })
+}
+
+fn squares<R: Copy + Into<f64>>(values: &[R]) -> f64 {
+    // Several sums side by side, so that one need not wait for the other.
+    let mut sums = [0.0; 8];
+    let (chunks, rest) = values.as_chunks::<8>();
+    for chunk in chunks {
+        for (sum, value) in sums.iter_mut().zip(chunk) {
+            let value: f64 = (*value).into();
+            *sum += value * value;
+        }
+    }
+    let rest: f64 = rest.iter().map(|value| Into::<f64>::into(*value).powi(2)).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 /// A tensor that nobody else has a handle to yet, so that its numbers can be written.

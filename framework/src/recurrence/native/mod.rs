@@ -7,6 +7,7 @@
 //!
 //! Source: keeping weights in a core's cache over all steps follows Zhang et al. 2018, USENIX ATC, "DeepCPU".
 
+mod adam;
 mod functions;
 mod gated;
 mod kernels;
@@ -17,14 +18,17 @@ mod simd;
 #[cfg(test)]
 mod tests;
 
-pub use gated::Gates;
+pub(crate) use adam::{AdamNumbers, adam};
 pub(super) use gated::{GatedBackward, GatedForward, GatedStep};
+pub use gated::{Gates, ResetGate};
 pub(super) use kernels::{Backward, Forward, Gradients};
+pub(crate) use memory::sum_of_squares;
 pub(super) use memory::{Fresh, keep, numbers};
 pub(super) use product::Outer;
 pub(super) use simd::Real;
 
 use super::{Activation, Placement};
+use adam::{AdamJob, AdamStep};
 use product::{Factor, Packed};
 use simd::{Portable, Simd};
 use std::sync::OnceLock;
@@ -105,6 +109,15 @@ pub(super) struct OfUnits<'a, R> {
     pub bias: &'a [R],
 }
 
+/// Numbers of units from one each, or one for all, with zeros behind them: whole vectors are read at the end, too.
+fn over_units<R: Real>(values: &[R], units: usize, lanes: usize) -> Vec<R> {
+    let one = |unit: usize| match values {
+        [only] => *only,
+        several => several.get(unit).copied().unwrap_or(R::ZERO),
+    };
+    (0..units.next_multiple_of(lanes)).map(one).collect()
+}
+
 impl<R: Kernels> Step<R> {
     /// `weight` is `[from, to]` of the direction: sources to targets forward, the transpose backward; `side` is `[from, to]` of what
     /// is multiplied beside the state.
@@ -117,14 +130,7 @@ impl<R: Kernels> Step<R> {
     ) -> Self {
         let units = weight.size.1;
         let lanes = R::lanes(level);
-        // Whole vectors are read at the end, too.
-        let widen = |values: &[R]| {
-            let one = |unit: usize| match values {
-                [only] => *only,
-                several => several.get(unit).copied().unwrap_or(R::ZERO),
-            };
-            (0..units.next_multiple_of(lanes)).map(one).collect::<Vec<R>>()
-        };
+        let widen = |values: &[R]| over_units(values, units, lanes);
         let pack = |matrix: Matrix<R>| Packed::new(matrix.values, matrix.size, matrix.strides, lanes);
         let (leak, keep, start) = (widen(of_units.leak), widen(of_units.keep), widen(of_units.bias));
         Self { level, placement, activation, weight: pack(weight), side: side.map(pack), start, leak, keep, units }
@@ -171,6 +177,8 @@ pub(super) trait Kernels: Real {
     fn gated_forward(step: &GatedStep<Self>, job: GatedForward<Self>);
     /// All steps of gated units backward.
     fn gated_backward(step: &GatedStep<Self>, job: GatedBackward<Self>);
+    /// One step of an optimiser.
+    fn adam(step: &AdamStep<Self>, job: AdamJob<Self>);
 }
 
 /// One function per set of instructions, and the choice between them.
@@ -248,6 +256,7 @@ macro_rules! kernels {
                 gated_back_512,
                 gated_back_256
             );
+            dispatched!($real, adam, AdamStep, AdamJob, adam::step, adam_512, adam_256);
         }
     };
 }

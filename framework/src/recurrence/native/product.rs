@@ -9,6 +9,9 @@ pub(super) const GATES: usize = 4;
 /// Most terms of a sum between two visits to a panel, so that this part of the panel stays in the nearest cache for all rows.
 const DEPTH: usize = 128;
 
+/// Sources that are packed together where they lie side by side in memory.
+const STRETCH: usize = 64;
+
 /// How targets are cut into panels of a few vectors each.
 #[derive(Clone, Debug)]
 struct Panels {
@@ -72,16 +75,24 @@ impl<R: Real> Packed<R> {
             let (first, columns, width) = panels.columns(panel);
             let place = &mut values[first * sources..][..width * sources];
             if strides.0 == 1 {
-                // Read along memory; what is written stays near.
-                for column in 0..columns {
-                    let values = &weight[(first + column) * strides.1..][..sources];
-                    place[column..].iter_mut().step_by(width).zip(values).for_each(|(place, value)| *place = *value);
+                // Read along memory, a stretch at a time, so that what is written stays near.
+                for (stretch, place) in place.chunks_mut(STRETCH * width.max(1)).enumerate() {
+                    for column in 0..columns {
+                        let from = (first + column) * strides.1 + stretch * STRETCH;
+                        let values = &weight[from..][..place.len() / width];
+                        place[column..].iter_mut().step_by(width).zip(values).for_each(|(to, value)| *to = *value);
+                    }
                 }
                 continue;
             }
             for (source, row) in place.chunks_exact_mut(width.max(1)).enumerate() {
+                let from = source * strides.0 + first * strides.1;
+                if strides.1 == 1 {
+                    row[..columns].copy_from_slice(&weight[from..][..columns]);
+                    continue;
+                }
                 for (column, value) in row.iter_mut().enumerate().take(columns) {
-                    *value = weight[source * strides.0 + (first + column) * strides.1];
+                    *value = weight[from + column * strides.1];
                 }
             }
         }

@@ -71,6 +71,8 @@ pub unsafe trait Simd: Copy {
     unsafe fn load(from: *const Self::Real) -> Self::Vector;
     /// Write `LANES` numbers.
     unsafe fn store(to: *mut Self::Real, x: Self::Vector);
+    /// Have the memory there brought near, wherever it is: nothing is read or written.
+    unsafe fn prefetch(place: *const Self::Real);
     /// `a b + c`, rounded once where the processor can.
     unsafe fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// `a + b`
@@ -255,6 +257,8 @@ macro_rules! portable {
                 unsafe { to.cast::<[$real; 4]>().write_unaligned(x) }
             }
             #[inline(always)]
+            unsafe fn prefetch(_: *const $real) {}
+            #[inline(always)]
             unsafe fn fma(a: [$real; 4], b: [$real; 4], c: [$real; 4]) -> [$real; 4] {
                 std::array::from_fn(|i| a[i] * b[i] + c[i])
             }
@@ -348,6 +352,10 @@ mod x86 {
             #[inline(always)]
             unsafe fn store(to: *mut $real, x: $vector) {
                 unsafe { $store(to, x) }
+            }
+            #[inline(always)]
+            unsafe fn prefetch(place: *const $real) {
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(place.cast()) }
             }
             #[inline(always)]
             unsafe fn fma(a: $vector, b: $vector, c: $vector) -> $vector {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::cell::{Clock, Dynamics, Form, Setting};
 use synfire::network::Readout;
-use synfire::recurrence::{GatedForm, Gates};
+use synfire::recurrence::{Activation, GatedForm, Gates, ResetGate};
 use synfire::tch::Tensor;
 use synfire::{
     BuildContext, Cell, Component, Network, Problems, Properties, Property, Registry, Result, Stream, Tensors,
@@ -160,7 +160,8 @@ impl Dynamics for Gated {
     }
 
     fn form(&self, _: &Setting) -> Form {
-        Form::Gated(GatedForm { gates: Gates::Unit, hidden: HIDDEN.into(), cell: None })
+        let gates = Gates::Unit { reset: ResetGate::AfterProduct, candidate: Activation::Tanh };
+        Form::Gated(GatedForm { gates, hidden: HIDDEN.into(), cell: None })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod elman;
 pub mod gru;
+pub mod leaky_gru;
 pub mod leaky_rnn;
 pub mod lstm;
 mod projection;
@@ -12,6 +13,7 @@ mod testing;
 
 pub use elman::Elman;
 pub use gru::Gru;
+pub use leaky_gru::LeakyGru;
 pub use leaky_rnn::LeakyRnn;
 pub use lstm::{ForgetGate, Lstm};
 pub use stacked::Stacked;

@@ -68,7 +68,7 @@ impl Dynamics for Leaky {
             let bias = prepared.find(BIAS).map_or(Ok(constant.shallow_clone()), |bias| bias.f_add(&constant))?;
             prepared.insert(BIAS, bias);
         }
-        cell.noise.prepare(cell, setting, &leak, &mut prepared)?;
+        cell.noise.prepare((&cell.time_constants, cell.integration), setting, &leak, &mut prepared)?;
         prepared.insert(LEAK, self.without_clamped(&leak)?);
         if let Some(state) = parameters.find(INITIAL_STATE) {
             prepared.insert(INITIAL_STATE, state.shallow_clone());

@@ -1,7 +1,7 @@
 //! The general rate network.
 
 mod dynamics;
-mod noise;
+pub(in crate::cells) mod noise;
 mod populations;
 mod recurrent;
 #[cfg(test)]
@@ -289,10 +289,7 @@ impl Cell for LeakyRnn {
     }
 
     fn needs(&self, _: &Registry) -> Properties {
-        match self.time_constants.unit {
-            Unit::Steps | Unit::Symbols => Properties::new(),
-            Unit::Ms => Properties::from([Property::TimesInMs]),
-        }
+        self.time_constants.needs()
     }
 
     fn build(&self, context: &BuildContext, stream: &Stream) -> Result<Network> {

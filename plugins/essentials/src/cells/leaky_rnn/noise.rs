@@ -1,6 +1,6 @@
 //! Noise in the input of units.
 
-use super::{LeakyRnn, is_scale};
+use super::{Integration, TimeConstants, is_scale};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::cell::{Mode, Setting};
@@ -54,16 +54,16 @@ impl Default for Noise {
 }
 
 impl Noise {
-    pub(super) fn check(&self, problems: &mut Problems) {
+    pub(in crate::cells) fn check(&self, problems: &mut Problems) {
         problems.require(is_scale(self.sigma), "sigma", self.sigma, "at least 0");
         let positive = self.correlation.is_finite() && self.correlation > 0.0;
         problems.require(positive, "correlation", self.correlation, "above 0");
     }
 
     /// Prepare what [`draw`] works with; nothing where there is no noise.
-    pub(super) fn prepare(
+    pub(in crate::cells) fn prepare(
         &self,
-        cell: &LeakyRnn,
+        (time_constants, integration): (&TimeConstants, Integration),
         setting: &Setting,
         leak: &Tensor,
         prepared: &mut Tensors,
@@ -78,12 +78,12 @@ impl Noise {
         };
         prepared.insert(DEVIATION, deviation);
         let exact = match self.kind {
-            NoiseKind::Correlated => Some(cell.integration == super::Integration::Exact),
+            NoiseKind::Correlated => Some(integration == Integration::Exact),
             NoiseKind::ExactlyCorrelated => Some(true),
             NoiseKind::PerStep | NoiseKind::Continuous => None,
         };
         if let Some(exact) = exact {
-            let a = cell.time_constants.step(setting)? / self.correlation;
+            let a = time_constants.step(setting)? / self.correlation;
             let (kept, fresh) = match exact {
                 false => (1.0 - a, (2.0 * a).sqrt()),
                 true => ((-a).exp(), (-(-2.0 * a).exp_m1()).sqrt()),
@@ -96,7 +96,7 @@ impl Noise {
 }
 
 /// The noise of all steps, `[time, batch, unit]`, or none.
-pub(super) fn draw(
+pub(in crate::cells) fn draw(
     prepared: &Tensors,
     shape: [i64; 3],
     (kind, device): (Kind, synfire::tch::Device),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::cell::Setting;
 use synfire::tch::{Kind, Tensor};
-use synfire::{BuildContext, Error, Problems, Result, Stream};
+use synfire::{BuildContext, Error, Problems, Properties, Property, Result, Stream};
 
 /// How fast units forget.
 ///
@@ -82,7 +82,15 @@ impl Default for TimeConstants {
 }
 
 impl TimeConstants {
-    pub(super) fn check(&self, problems: &mut Problems) {
+    /// What a cell with these needs of a task.
+    pub(in crate::cells) fn needs(&self) -> Properties {
+        match self.unit {
+            Unit::Steps | Unit::Symbols => Properties::new(),
+            Unit::Ms => Properties::from([Property::TimesInMs]),
+        }
+    }
+
+    pub(in crate::cells) fn check(&self, problems: &mut Problems) {
         check_range(self.low, self.high, problems);
         problems.require(self.low > 0.0, "low", self.low, "above 0");
         if let Some(mean) = self.mean {
@@ -99,7 +107,7 @@ impl TimeConstants {
     }
 
     /// Refuse time constants that are all shorter than a step of the task.
-    pub(super) fn fits(&self, integration: Integration, dt_ms: Option<f64>) -> Result<()> {
+    pub(in crate::cells) fn fits(&self, integration: Integration, dt_ms: Option<f64>) -> Result<()> {
         if self.unit == Unit::Symbols {
             // How long a step is beside a symbol, each batch says anew.
             return Ok(());
@@ -125,7 +133,7 @@ impl TimeConstants {
     }
 
     /// Duration of a step in the unit.
-    pub(super) fn step(&self, setting: &Setting) -> Result<f64> {
+    pub(in crate::cells) fn step(&self, setting: &Setting) -> Result<f64> {
         match (self.unit, setting.dt_ms) {
             (Unit::Steps, _) => Ok(1.0),
             (Unit::Symbols, _) => Ok(1.0 / steps_of_a_symbol(setting)),
@@ -138,7 +146,7 @@ impl TimeConstants {
         }
     }
 
-    pub(super) fn draw(&self, hidden: usize, context: &BuildContext, stream: &Stream) -> Tensor {
+    pub(in crate::cells) fn draw(&self, hidden: usize, context: &BuildContext, stream: &Stream) -> Tensor {
         let count = if self.shared { 1 } else { hidden as i64 };
         let mut stream = stream.child(TIME_CONSTANTS);
         let tau = stream.uniform_tensor(&[count], self.low, self.high, context.kind, context.device);
@@ -152,7 +160,7 @@ impl TimeConstants {
     }
 
     /// The leak of each time constant, differentiable in those that are learned.
-    pub(super) fn leak(&self, tau: &Tensor, integration: Integration, setting: &Setting) -> Result<Tensor> {
+    pub(in crate::cells) fn leak(&self, tau: &Tensor, integration: Integration, setting: &Setting) -> Result<Tensor> {
         let tau = if self.trainable { tau.shallow_clone() } else { tau.detach() };
         let (tau, step, least) = match self.unit {
             // Counted in steps, so that the leak at the bound is 1 without a rounding error.
