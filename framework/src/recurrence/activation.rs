@@ -23,9 +23,18 @@ pub enum Activation {
     Retanh,
     /// `max(z, 0)^2`, the supralinear transfer function of cortical circuit models.
     PowerLaw,
+    /// `min(max(z + 2, 0), 20)`, rectified below -2 and saturating at 20: rates of excitatory and inhibitory networks.
+    /// Source: Mastrogiuseppe & Ostojic 2017, doi:10.1371/journal.pcbi.1005498; the numbers are Miconi's 2017, doi:10.7554/eLife.20899.
+    Saturating,
     /// `z`
     Identity,
 }
+
+/// Below the negative of it, saturating units are silent.
+pub(super) const THRESHOLD: f64 = 2.0;
+
+/// Largest rate of saturating units.
+pub(super) const CEILING: f64 = 20.0;
 
 /// Slope of the leaky rectifier below zero.
 pub(super) const LEAK: f64 = 0.01;
@@ -42,6 +51,7 @@ impl Activation {
             Self::Softplus => z.softplus(),
             Self::Retanh => z.tanh().relu(),
             Self::PowerLaw => z.relu().square(),
+            Self::Saturating => (z + THRESHOLD).clamp(0.0, CEILING),
             Self::Identity => z.shallow_clone(),
         }
     }
@@ -59,6 +69,7 @@ impl Activation {
             }
             Self::Retanh => drop(z.tanh_().relu_()),
             Self::PowerLaw => drop(z.relu_().square_()),
+            Self::Saturating => drop(z.g_add_scalar_(THRESHOLD).clamp_(0.0, CEILING)),
             Self::Identity => {}
         }
     }
@@ -73,6 +84,7 @@ impl Activation {
             Self::Softplus => a.neg().exp().neg() + 1.0,
             Self::Retanh => a.gt(0.0).to_kind(a.kind()) * (a.square().neg() + 1.0),
             Self::PowerLaw => a.sqrt() * 2.0,
+            Self::Saturating => a.gt(0.0).logical_and(&a.lt(CEILING)).to_kind(a.kind()),
             Self::Identity => a.ones_like(),
         }
     }
@@ -87,13 +99,14 @@ impl Activation {
             Self::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
             Self::Retanh => x.tanh().max(0.0),
             Self::PowerLaw => x.max(0.0).powi(2),
+            Self::Saturating => (x + THRESHOLD).clamp(0.0, CEILING),
             Self::Identity => x,
         }
     }
 }
 
 #[cfg(test)]
-pub(crate) const ALL: [Activation; 8] = [
+pub(crate) const ALL: [Activation; 9] = [
     Activation::Tanh,
     Activation::Relu,
     Activation::LeakyRelu,
@@ -101,6 +114,7 @@ pub(crate) const ALL: [Activation; 8] = [
     Activation::Softplus,
     Activation::Retanh,
     Activation::PowerLaw,
+    Activation::Saturating,
     Activation::Identity,
 ];
 
@@ -127,5 +141,13 @@ mod tests {
                 assert_eq!(a.double_value(&[i]), overwritten.double_value(&[i]), "{activation:?} at {x}");
             }
         }
+    }
+
+    #[test]
+    fn saturating_units_are_flat_beyond_both_ends() {
+        let z = Tensor::from_slice(&[-9.0, -2.5, 17.5, 18.5, 90.0]);
+        let a = Activation::Saturating.apply(&z);
+        assert_eq!(crate::tensors::values_f64(&a), [0.0, 0.0, 19.5, 20.0, 20.0]);
+        assert_eq!(crate::tensors::values_f64(&Activation::Saturating.slope(&a)), [0.0, 0.0, 1.0, 0.0, 0.0]);
     }
 }

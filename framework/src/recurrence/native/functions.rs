@@ -1,6 +1,6 @@
 //! Non-linearities and their slopes, a vector at a time.
 
-use super::super::activation::LEAK;
+use super::super::activation::{CEILING, LEAK, THRESHOLD};
 use super::simd::{Real, Simd};
 use crate::recurrence::Activation;
 
@@ -28,6 +28,7 @@ pub(super) unsafe fn activate<S: Simd>(f: Activation, z: S::Vector) -> S::Vector
                 let above = S::max(zero, z);
                 S::mul(above, above)
             }
+            Activation::Saturating => S::min(constant::<S>(CEILING), S::max(zero, S::add(z, constant::<S>(THRESHOLD)))),
             Activation::Identity => z,
         }
     }
@@ -47,6 +48,10 @@ pub(super) unsafe fn slope<S: Simd>(f: Activation, a: S::Vector) -> S::Vector {
             Activation::Softplus => S::sub(zero, S::exp_m1(S::sub(zero, a))),
             Activation::Retanh => S::where_positive(a, of_tanh(), zero),
             Activation::PowerLaw => S::mul(S::sqrt(a), constant::<S>(2.0)),
+            Activation::Saturating => {
+                let below = S::where_positive(S::sub(constant::<S>(CEILING), a), one, zero);
+                S::where_positive(a, below, zero)
+            }
             Activation::Identity => one,
         }
     }
