@@ -178,6 +178,16 @@ pub trait Dynamics: Debug + Send + Sync {
         false
     }
 
+    /// What a parameter that a rule has changed becomes, where the cell bounds it: weights that keep their sign, for example. The
+    /// trainer asks after every update. Default: `None`, it stays as it is.
+    ///
+    /// # Errors
+    /// When libtorch refuses.
+    fn bounded(&self, name: &str, parameter: &Tensor) -> Result<Option<Tensor>> {
+        let _ = (name, parameter);
+        Ok(None)
+    }
+
     /// What the fast path may take over under these conditions. Default: nothing, the rollout calls `step`.
     fn form(&self, setting: &Setting) -> Form {
         let _ = setting;

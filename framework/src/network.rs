@@ -143,6 +143,19 @@ impl Network {
         self.parameters.names().filter(may).map(str::to_string).collect()
     }
 
+    /// Bring every parameter back to where the cell lets it be, after a rule has changed some.
+    ///
+    /// # Errors
+    /// When libtorch refuses.
+    pub fn bound(&mut self) -> Result<()> {
+        for (name, parameter) in self.parameters.iter() {
+            if let Some(bounded) = tch::no_grad(|| self.dynamics.bounded(name, parameter))? {
+                tch::no_grad(|| parameter.shallow_clone().f_copy_(&bounded).map(drop))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Number of numbers.
     pub fn size(&self) -> usize {
         self.parameters.iter().map(|(_, tensor)| tensor.numel()).sum()

@@ -216,6 +216,7 @@ impl<'a> Trainer<'a> {
                     Error::NotFinite { what, .. } => Error::NotFinite { what, update: index + 1 },
                     other => other,
                 })?;
+        self.network.bound()?;
         self.history.updates += 1;
         let update = self.history.updates;
         if !report.loss.is_finite() {
@@ -234,7 +235,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Judge the present network; the stream depends on the update alone.
+    /// Judge the present network; the stream depends on nothing but the update, if on that.
     fn judge(&self) -> Result<Evaluation> {
         // Coarse steps are a device of training; what counts is the network at the task's own step.
         let lesson = Lesson { dt_ms: None, ..self.history.lesson().cloned().unwrap_or_default() };
@@ -245,7 +246,9 @@ impl<'a> Trainer<'a> {
             mode: Mode::Evaluation,
             from: None,
         };
-        let stream = self.trial_root.child("evaluation").at(self.history.updates);
+        let training = &self.experiment.training;
+        let at = if training.same_evaluation_trials { 0 } else { self.history.updates };
+        let stream = self.trial_root.child("evaluation").at(at);
         let results = evaluator.run(&self.network, &lesson, self.experiment.training.evaluation_trials, &stream)?;
         if let Some(what) = crate::network::first_not_finite(&self.network.parameters) {
             return Err(Error::NotFinite { what: format!("parameter '{what}'"), update: self.history.updates });

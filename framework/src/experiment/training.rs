@@ -21,6 +21,9 @@ pub struct Training {
     /// Trials of an evaluation.
     #[schemars(range(min = 1))]
     pub evaluation_trials: usize,
+    /// Whether all evaluations of a member have the same trials; else each has fresh ones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub same_evaluation_trials: bool,
     /// Trials of an evaluation that are played together.
     #[schemars(range(min = 1))]
     pub evaluation_batch: usize,
@@ -123,6 +126,7 @@ impl Default for Training {
             updates: 20_000,
             updates_per_evaluation: 100,
             evaluation_trials: 1024,
+            same_evaluation_trials: false,
             evaluation_batch: 512,
             updates_per_checkpoint: 0,
             settle_steps: 0,

@@ -100,6 +100,10 @@ impl Dynamics for Equations {
         self.fence.fact("constant", false, || self.inner.constant(parameter))
     }
 
+    fn bounded(&self, name: &str, parameter: &Tensor) -> Result<Option<Tensor>> {
+        self.fence.call("bounded", || self.inner.bounded(name, parameter))
+    }
+
     fn form(&self, setting: &Setting) -> Form {
         self.fence.fact("form", Form::Opaque, || self.inner.form(setting))
     }

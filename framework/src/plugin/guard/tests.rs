@@ -144,6 +144,10 @@ impl Dynamics for Double {
         called("constant");
         true
     }
+    fn bounded(&self, _: &str, _: &Tensor) -> Result<Option<Tensor>> {
+        called("bounded");
+        Ok(None)
+    }
     fn form(&self, _: &Setting) -> Form {
         called("form");
         Form::Opaque
@@ -310,6 +314,7 @@ impl Bench {
                 let clock = Clock { step: 0, since_border: 0, period: "", setting: &self.setting };
                 dynamics.constant("x");
                 dynamics.form(&self.setting);
+                dynamics.bounded("x", &one)?;
                 dynamics.prepare(&none, &self.setting)?;
                 dynamics.initial_state(&none, 1, &mut stream)?;
                 drop(dynamics.project(&none, &one)?);

@@ -314,6 +314,11 @@ impl Dynamics for Stack {
         self.layers.iter().find_map(own).unwrap_or(false)
     }
 
+    fn bounded(&self, name: &str, parameter: &Tensor) -> Result<Option<Tensor>> {
+        let own = |layer: &Layer| Some(layer.dynamics.bounded(name.strip_prefix(&layer.prefix)?, parameter));
+        self.layers.iter().find_map(own).unwrap_or(Ok(None))
+    }
+
     fn form(&self, setting: &Setting) -> Form {
         let Some(only) = self.only() else { return Form::Opaque };
         match only.dynamics.form(setting) {

@@ -205,6 +205,10 @@ impl Dynamics for Mixed {
         self.inner.constant(parameter)
     }
 
+    fn bounded(&self, name: &str, parameter: &Tensor) -> Result<Option<Tensor>> {
+        self.inner.bounded(name, parameter)
+    }
+
     fn form(&self, setting: &Setting) -> Form {
         let inner = self.inner.form(setting);
         match (self.shortcut.active(setting), inner) {
