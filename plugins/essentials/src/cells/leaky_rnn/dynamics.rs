@@ -140,6 +140,10 @@ impl Dynamics for Leaky {
         parameter == MASK || (parameter == TIME_CONSTANTS && !self.cell.time_constants.trainable)
     }
 
+    fn bounded(&self, name: &str, parameter: &Tensor) -> Result<Option<Tensor>> {
+        recurrent::bounded(&self.cell, name, parameter)
+    }
+
     fn form(&self, _: &Setting) -> Form {
         Form::Rate(RateForm {
             placement: self.cell.placement,

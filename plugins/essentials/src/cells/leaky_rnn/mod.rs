@@ -10,7 +10,7 @@ mod time_constants;
 
 pub use noise::{Noise, NoiseKind};
 pub use populations::{Heads, LastUnits, Span};
-pub use recurrent::{Dale, Recurrent, RecurrentStart, SelfConnections};
+pub use recurrent::{Dale, Recurrent, RecurrentStart, SelfConnections, Signs};
 pub use time_constants::{Integration, TimeConstants, Unit};
 
 use super::projection::{INPUT_BIAS, INPUT_WEIGHT, RECURRENT_BIAS};
@@ -209,6 +209,11 @@ impl LeakyRnn {
                 let remedy = "connections that start at 0 keep no sign and never grow; use another start";
                 problems.add("recurrent.start", "is identity, which does not go with dale", remedy);
             }
+        }
+        let clipped = self.dale.is_some_and(|dale| dale.signs == Signs::Clipped);
+        if self.recurrent.start == RecurrentStart::InDegree && !clipped {
+            let remedy = "add dale = { signs = \"clipped\" }, by which connections that start at 0 can grow";
+            problems.add("recurrent.start", "is in-degree, which needs signs by source", remedy);
         }
         if let Some(rank) = self.rank {
             let rule = format!("between 1 and hidden = {}", self.hidden);

@@ -25,6 +25,14 @@ pub struct Recurrent {
     /// Fraction of the connections that exist, each drawn by itself when the network is built and kept for good.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub density: f64,
+    /// With `start = "in-degree"`: the fraction of the units of each sign from which a unit gets input at the start.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    #[serde(skip_serializing_if = "is_half")]
+    pub in_degree: f64,
+}
+
+fn is_half(value: &f64) -> bool {
+    (value - 0.5).abs() < f64::EPSILON
 }
 
 /// The distribution that recurrent weights start from; N is `hidden`.
@@ -40,6 +48,9 @@ pub enum RecurrentStart {
     Orthogonal,
     /// The identity times gain.
     Identity,
+    /// gain from as many units as `in_degree` says, drawn anew for each target, and 0 from the others. Unlike those that a density
+    /// leaves out, connections of 0 can be learned. Needs `dale` with `signs = "clipped"`.
+    InDegree,
 }
 
 /// Whether units act on themselves through a recurrent weight.
@@ -58,7 +69,10 @@ pub enum SelfConnections {
 
 /// Dale's principle: a unit has the same sign at all its targets.
 ///
-/// The effective weight is `|W|` times the sign of its source: the first units excite, the others inhibit.
+/// The first units excite, the others inhibit; `signs` says how. The published network of excitatory and inhibitory units that learns by
+/// reward is `signs = "clipped"`, `excitatory_fraction = 0.5`, `inhibition = 1.2`, `recurrent = { start = "in-degree", gain = 0.15 }` and
+/// `activation = "saturating"` (Miconi 2017, doi:10.7554/eLife.20899, after Mastrogiuseppe & Ostojic 2017,
+/// doi:10.1371/journal.pcbi.1005498).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dale {
@@ -67,17 +81,39 @@ pub struct Dale {
     pub excitatory_fraction: f64,
     /// Scale the inhibitory weights up at the start, so that excitation and inhibition of a unit cancel on average.
     pub balanced: bool,
+    /// What inhibitory weights are multiplied with at the start, beside the balance.
+    #[schemars(range(min = 0.0))]
+    #[serde(skip_serializing_if = "is_one")]
+    pub inhibition: f64,
+    /// How weights get their sign.
+    #[serde(skip_serializing_if = "super::is_default")]
+    pub signs: Signs,
+}
+
+/// How weights get the sign of their source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signs {
+    /// What acts is the magnitude `|W|` times the sign.
+    #[default]
+    Magnitude,
+    /// Weights are what acts; after every update those of the wrong sign are set to 0, from where they can come back.
+    Clipped,
+}
+
+fn is_one(value: &f64) -> bool {
+    (value - 1.0).abs() < f64::EPSILON
 }
 
 impl Default for Recurrent {
     fn default() -> Self {
-        Self { start: RecurrentStart::default(), gain: 1.0, density: 1.0 }
+        Self { start: RecurrentStart::default(), gain: 1.0, density: 1.0, in_degree: 0.5 }
     }
 }
 
 impl Default for Dale {
     fn default() -> Self {
-        Self { excitatory_fraction: 0.8, balanced: true }
+        Self { excitatory_fraction: 0.8, balanced: true, inhibition: 1.0, signs: Signs::default() }
     }
 }
 
@@ -86,6 +122,8 @@ impl Recurrent {
         problems.require(is_scale(self.gain), "gain", self.gain, "at least 0");
         let dense = self.density > 0.0 && self.density <= 1.0;
         problems.require(dense, "density", self.density, "above 0 and at most 1");
+        let some = self.in_degree > 0.0 && self.in_degree <= 1.0;
+        problems.require(some, "in_degree", self.in_degree, "above 0 and at most 1");
     }
 }
 
@@ -93,11 +131,32 @@ impl Dale {
     pub(super) fn check(&self, problems: &mut Problems) {
         let fraction = self.excitatory_fraction;
         problems.require((0.0..=1.0).contains(&fraction), "excitatory_fraction", fraction, "between 0 and 1");
+        problems.require(is_scale(self.inhibition), "inhibition", self.inhibition, "at least 0");
     }
 
     /// Number of units that excite.
     fn excitatory(&self, hidden: usize) -> usize {
         (self.excitatory_fraction * hidden as f64).round() as usize
+    }
+
+    /// What the start is multiplied with at inhibitory units: the balance, as far as there is one to keep, times `inhibition`.
+    fn inhibitory_scale(&self, hidden: usize) -> f64 {
+        let excitatory = self.excitatory(hidden);
+        let inhibitory = hidden - excitatory;
+        let balance =
+            if self.balanced && excitatory > 0 && inhibitory > 0 { excitatory as f64 / inhibitory as f64 } else { 1.0 };
+        balance * self.inhibition
+    }
+
+    /// Sign of each source.
+    fn signs(&self, hidden: usize, like: &Tensor) -> Tensor {
+        self.by_source(hidden, 1.0, -1.0, like)
+    }
+
+    /// Weights with 0 where their sign is not that of their source. The gradient passes where a weight is 0.
+    fn clipped(&self, weight: &Tensor) -> Result<Tensor> {
+        let signs = self.signs(weight.size()[1] as usize, weight);
+        Ok(weight.f_mul(&signs)?.f_clamp_min(0.0)?.f_mul(&signs)?)
     }
 
     /// One number per source: `excite` for the first units, `inhibit` for the others.
@@ -110,7 +169,7 @@ impl Dale {
 
 /// Draw the recurrent weights of a new network.
 pub(super) fn draw(cell: &LeakyRnn, context: &BuildContext, stream: &Stream, parameters: &mut Tensors) -> Result<()> {
-    let Recurrent { start, gain, density } = cell.recurrent;
+    let Recurrent { start, gain, density, .. } = cell.recurrent;
     let hidden = cell.hidden as i64;
     if let Some(rank) = cell.rank {
         for name in [LEFT, RIGHT] {
@@ -126,17 +185,42 @@ pub(super) fn draw(cell: &LeakyRnn, context: &BuildContext, stream: &Stream, par
         RecurrentStart::Normal => start::normal(&[hidden, hidden], scale, context, &mut stream),
         RecurrentStart::Orthogonal => start::orthogonal(hidden, gain, context, &mut stream)?,
         RecurrentStart::Identity => Tensor::f_eye(hidden, context.options())? * gain,
+        RecurrentStart::InDegree => in_degree(cell, &mut stream).to_kind(context.kind).to_device(context.device),
     };
-    if let Some(dale) = cell.dale.filter(|dale| dale.balanced) {
-        let excitatory = dale.excitatory(cell.hidden);
-        let inhibitory = cell.hidden - excitatory;
-        if excitatory > 0 && inhibitory > 0 {
-            let ratio = excitatory as f64 / inhibitory as f64;
-            weight = weight.f_mul(&dale.by_source(cell.hidden, 1.0, ratio, &weight))?;
+    if let Some(dale) = cell.dale {
+        let scale = dale.inhibitory_scale(cell.hidden);
+        if scale != 1.0 {
+            weight = weight.f_mul(&dale.by_source(cell.hidden, 1.0, scale, &weight))?;
+        }
+        if dale.signs == Signs::Clipped {
+            weight = weight.f_abs()?.f_mul(&dale.signs(cell.hidden, &weight))?;
         }
     }
     parameters.insert(RECURRENT_WEIGHT, weight);
     Ok(())
+}
+
+/// gain from a number of units of each sign, drawn anew for each target; `[target, source]`.
+fn in_degree(cell: &LeakyRnn, stream: &mut Stream) -> Tensor {
+    let Recurrent { gain, in_degree, .. } = cell.recurrent;
+    let excitatory = cell.dale.map_or(cell.hidden, |dale| dale.excitatory(cell.hidden));
+    let mut weights = vec![0.0; cell.hidden * cell.hidden];
+    for row in weights.chunks_mut(cell.hidden.max(1)) {
+        for (first, count) in [(0, excitatory), (excitatory, cell.hidden - excitatory)] {
+            let sources = (in_degree * count as f64).round() as usize;
+            stream.permutation(count).into_iter().take(sources).for_each(|source| row[first + source] = gain);
+        }
+    }
+    let hidden = cell.hidden as i64;
+    Tensor::from_slice(&weights).reshape([hidden, hidden])
+}
+
+/// What a parameter that a rule has changed becomes; `None` where it may be anything.
+pub(super) fn bounded(cell: &LeakyRnn, name: &str, parameter: &Tensor) -> Result<Option<Tensor>> {
+    match cell.dale {
+        Some(dale) if dale.signs == Signs::Clipped && name == RECURRENT_WEIGHT => dale.clipped(parameter).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Draw which connections a sparse network has.
@@ -159,7 +243,10 @@ pub(super) fn effective(cell: &LeakyRnn, parameters: &Tensors) -> Result<Tensor>
         None => parameters.get(RECURRENT_WEIGHT)?.shallow_clone(),
     };
     if let Some(dale) = &cell.dale {
-        weight = weight.f_abs()?.f_mul(&dale.by_source(cell.hidden, 1.0, -1.0, &weight))?;
+        weight = match dale.signs {
+            Signs::Magnitude => weight.f_abs()?.f_mul(&dale.signs(cell.hidden, &weight))?,
+            Signs::Clipped => dale.clipped(&weight)?,
+        };
     }
     if let Some(mask) = parameters.find(MASK) {
         weight = weight.f_mul(&mask.detach())?;
@@ -171,4 +258,82 @@ pub(super) fn effective(cell: &LeakyRnn, parameters: &Tensors) -> Result<Tensor>
         SelfConnections::Zeroed => weight.detach().f_diagonal(0, 0, 1)?,
     };
     Ok(weight.f_sub(&diagonal.f_diag_embed(0, 0, 1)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{self, Probe};
+    use super::super::{Reads, TimeConstants};
+    use super::*;
+    use synfire::cell::Setting;
+    use synfire::recurrence::RECURRENT;
+    use synfire::tch::no_grad;
+    use synfire::tensors::values_f64;
+
+    /// The published network of excitatory and inhibitory units, with fewer of them.
+    fn published(hidden: usize) -> LeakyRnn {
+        LeakyRnn {
+            hidden,
+            recurrent: Recurrent { start: RecurrentStart::InDegree, gain: 0.15, ..Recurrent::default() },
+            dale: Some(Dale { excitatory_fraction: 0.5, balanced: false, inhibition: 1.2, signs: Signs::Clipped }),
+            ..LeakyRnn::default()
+        }
+    }
+
+    #[test]
+    fn every_unit_starts_with_as_many_sources_of_each_sign() {
+        let network = testing::network(&published(40), &Probe::default());
+        let weights = values_f64(network.parameters.get(RECURRENT_WEIGHT).expect("there"));
+        let mut places = std::collections::BTreeSet::new();
+        for row in weights.chunks(40) {
+            let count = |half: &[f64], value: f64| half.iter().filter(|w| (**w - value).abs() < 1e-6).count();
+            assert_eq!((count(&row[..20], 0.15), count(&row[..20], 0.0)), (10, 10));
+            assert_eq!((count(&row[20..], -0.18), count(&row[20..], 0.0)), (10, 10));
+            places.insert(row.iter().map(|w| *w != 0.0).collect::<Vec<_>>());
+        }
+        assert_eq!(places.len(), 40, "each unit has sources of its own");
+        testing::adjoint_is_autograd(&published(8), &Probe::default(), 3, None);
+    }
+
+    #[test]
+    fn clipped_weights_keep_their_sign_and_come_back_from_zero() {
+        let mut network = testing::network(&published(4), &Probe::default());
+        let setting = Setting { dt_ms: Some(20.0), ..Setting::default() };
+        let changed = [0.3, -0.2, -0.1, 0.4, 0.0, 0.1, 0.0, -0.1];
+        let changed = Tensor::from_slice(&[changed, changed].concat()).reshape([4, 4]);
+        let weight = network.parameters.get(RECURRENT_WEIGHT).expect("there").shallow_clone();
+        no_grad(|| weight.shallow_clone().copy_(&changed));
+        let expected = [0.3, 0.0, -0.1, 0.0, 0.0, 0.1, 0.0, -0.1];
+        let expected = [expected, expected].concat();
+        let effective = |network: &synfire::Network| {
+            let prepared = network.dynamics.prepare(&network.parameters, &setting).expect("prepares");
+            prepared.get(RECURRENT).expect("there").copy()
+        };
+        // What acts is clipped also before the trainer has clipped the parameter.
+        let near = |found: &Tensor| {
+            let gaps = values_f64(found).into_iter().zip(&expected).map(|(a, b)| (a - b).abs());
+            gaps.fold(0.0, f64::max) < 1e-6
+        };
+        assert!(near(&effective(&network)));
+        network.bound().expect("clips");
+        assert!(near(network.parameters.get(RECURRENT_WEIGHT).expect("there")));
+        assert!(near(&effective(&network)));
+        let leaf = weight.detach().copy().set_requires_grad(true);
+        let clipped = published(4).dale.expect("signs").clipped(&leaf).expect("clips");
+        clipped.sum(leaf.kind()).backward();
+        assert!(values_f64(&leaf.grad()).iter().all(|slope| *slope == 1.0), "a weight of 0 can grow");
+    }
+
+    #[test]
+    fn connections_from_none_need_signs_that_let_them_grow() {
+        let free = LeakyRnn { dale: None, reads: Reads::Rate, ..published(8) };
+        let text = testing::problems(&free);
+        assert!(text.starts_with("cell.recurrent.start is in-degree, which needs signs by source"), "{text}");
+        let folded = LeakyRnn { dale: Some(Dale::default()), time_constants: TimeConstants::default(), ..published(8) };
+        assert!(testing::problems(&folded).contains("in-degree"));
+        assert!(testing::problems(&published(8)).is_empty());
+        let nothing = Recurrent { in_degree: 0.0, ..published(8).recurrent };
+        let text = testing::problems(&LeakyRnn { recurrent: nothing, ..published(8) });
+        assert!(text.contains("cell.recurrent.in_degree is 0, must be above 0"), "{text}");
+    }
 }

@@ -33,7 +33,7 @@ fn published(placement: Placement) -> LeakyRnn {
 }
 
 const PLACEMENTS: [Placement; 3] = [Placement::Drive, Placement::Whole, Placement::Current];
-const ACTIVATIONS: [Activation; 8] = [
+const ACTIVATIONS: [Activation; 9] = [
     Activation::Tanh,
     Activation::Relu,
     Activation::LeakyRelu,
@@ -41,6 +41,7 @@ const ACTIVATIONS: [Activation; 8] = [
     Activation::Softplus,
     Activation::Retanh,
     Activation::PowerLaw,
+    Activation::Saturating,
     Activation::Identity,
 ];
 
@@ -70,12 +71,15 @@ fn variants() -> Vec<LeakyRnn> {
         with(&|c| c.input = Input { start: InputStart::Normal, gain: 2.0, ..Input::default() }),
         with(&|c| c.input_bias = false),
         with(&|c| c.recurrent_bias = true),
-        with(&|c| c.recurrent = Recurrent { start: RecurrentStart::Normal, gain: 1.2, density: 0.5 }),
+        with(&|c| {
+            c.recurrent = Recurrent { start: RecurrentStart::Normal, gain: 1.2, density: 0.5, ..Recurrent::default() }
+        }),
         with(&|c| c.recurrent.start = RecurrentStart::Orthogonal),
         with(&|c| c.recurrent.start = RecurrentStart::Identity),
         with(&|c| c.self_connections = SelfConnections::Masked),
         with(&|c| c.self_connections = SelfConnections::Zeroed),
         with(&|c| c.dale = Some(Dale::default())),
+        with(&|c| c.dale = Some(Dale { signs: Signs::Clipped, inhibition: 1.2, ..Dale::default() })),
         with(&|c| c.rank = Some(2)),
         with(&|c| c.noise = noise),
         with(&|c| c.noise = Noise { kind: NoiseKind::Continuous, ..noise }),
@@ -363,7 +367,7 @@ fn recurrent_of(cell: &LeakyRnn) -> Tensor {
 #[test]
 fn constraints_hold_for_the_effective_weights() {
     let hidden = 200;
-    let normal = Recurrent { start: RecurrentStart::Normal, gain: 1.5, density: 0.25 };
+    let normal = Recurrent { start: RecurrentStart::Normal, gain: 1.5, density: 0.25, ..Recurrent::default() };
     let sparse = recurrent_of(&LeakyRnn { hidden, recurrent: normal, ..LeakyRnn::default() });
     let fraction = sparse.ne(0.0).to_kind(Kind::Double).mean(None::<Kind>).double_value(&[]);
     // four standard errors: sqrt(0.25 0.75 / 40000)
@@ -372,7 +376,7 @@ fn constraints_hold_for_the_effective_weights() {
     let norm = sparse.square().sum(None::<Kind>).double_value(&[]) / hidden as f64;
     assert!((norm / (1.5 * 1.5) - 1.0).abs() < 0.06, "{norm}");
 
-    let dale = Some(Dale { excitatory_fraction: 0.75, balanced: true });
+    let dale = Some(Dale { excitatory_fraction: 0.75, ..Dale::default() });
     let signed = recurrent_of(&LeakyRnn { hidden, dale, ..LeakyRnn::default() });
     assert!(signed.narrow(1, 0, 150).ge(0.0).all().int64_value(&[]) == 1);
     assert!(signed.narrow(1, 150, 50).le(0.0).all().int64_value(&[]) == 1);
