@@ -14,7 +14,8 @@ use synfire::{Analysis, Component, Problems, Properties, Property, Registry, Res
 
 /// Updates and seconds until networks reach a criterion, in groups of runs and members.
 ///
-/// A network reaches the criterion at its first evaluation with a `metric` of at least `threshold` (at most, for losses). One that
+/// A network reaches the criterion at its first evaluation with a `metric` of at least `threshold` (at most, for losses); with `window` it
+/// is the mean over so many last evaluations that counts, with `patience` so many in a row must pass, of which the last is told. One that
 /// never does counts as infinitely late: the median of a group of which more than half never learned is infinite, and is left out.
 /// Seconds are those of the training alone, from the metrics. A group also reaches it together, at the first evaluation at which the
 /// mean over its members, without the fraction `trim` of them at either end, does. The stage is that of a staged curriculum.
@@ -23,13 +24,22 @@ use synfire::{Analysis, Component, Problems, Properties, Property, Registry, Res
 /// tables  `networks`: one row a network; `groups`: medians, quartiles and share of networks that learned
 ///
 /// Source: the criterion of Soo, Goudar & Wang 2023, doi:10.1101/2023.10.10.561588: a mean over the middle 80 of 100 networks of 0.99.
+/// That of Miconi 2017, doi:10.7554/eLife.20899, 95 right answers in the last 100 trials, is `metric = "training_accuracy"`, `threshold = 0.95`,
+/// `window = 5` where an evaluation is made every 20 trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpdatesToCriterion {
-    /// Number of an evaluation: `accuracy`, `loss`, `last_accuracy`, `last_loss`, `least_accuracy`.
+    /// Number of an evaluation: `accuracy`, `loss`, `last_accuracy`, `last_loss`, `least_accuracy`; or the mean of the updates since the
+    /// evaluation before: `training_accuracy`, `training_loss`.
     pub metric: String,
     /// The value to reach.
     pub threshold: f64,
+    /// Number of evaluations whose mean counts.
+    #[schemars(range(min = 1))]
+    pub window: usize,
+    /// Number of times in a row that the criterion must be met.
+    #[schemars(range(min = 1))]
+    pub patience: usize,
     /// Fraction of a group's networks that is left out at either end of their mean.
     #[schemars(range(min = 0.0, max = 0.49))]
     pub trim: f64,
@@ -37,11 +47,15 @@ pub struct UpdatesToCriterion {
 
 impl Default for UpdatesToCriterion {
     fn default() -> Self {
-        Self { metric: "accuracy".into(), threshold: 0.99, trim: 0.1 }
+        Self { metric: "accuracy".into(), threshold: 0.99, window: 1, patience: 1, trim: 0.1 }
     }
 }
 
+/// Metrics that are means of updates, not of evaluations.
+const OF_UPDATES: [&str; 2] = ["training_accuracy", "training_loss"];
+
 /// One evaluation.
+#[derive(Clone)]
 struct Point {
     update: u64,
     value: f64,
@@ -56,16 +70,31 @@ struct Course {
 }
 
 impl Course {
-    fn reached(&self, passes: impl Fn(f64) -> bool) -> Option<&Point> {
-        self.points.iter().find(|point| passes(point.value))
+    /// The last of the first evaluations in a row that pass, `patience` of them.
+    fn reached(&self, patience: usize, passes: impl Fn(f64) -> bool) -> Option<&Point> {
+        let row = self.points.windows(patience.max(1)).find(|row| row.iter().all(|point| passes(point.value)));
+        row.and_then(|row| row.last())
+    }
+
+    /// The same with means over the last `window` evaluations.
+    fn smoothed(self, window: usize) -> Self {
+        let window = window.max(1);
+        let points = self.points.windows(window).filter_map(|recent| {
+            let mean = recent.iter().map(|point| point.value).sum::<f64>() / window as f64;
+            recent.last().map(|last| Point { value: mean, ..last.clone() })
+        });
+        Self { points: points.collect(), label: self.label }
     }
 }
 
 #[typetag::serde(name = "updates-to-criterion")]
 impl Analysis for UpdatesToCriterion {
     fn check(&self, _: &Registry, problems: &mut Problems) {
-        let known = Evaluation::METRICS.contains(&self.metric.as_str());
-        problems.require(known, "metric", &self.metric, &format!("one of {}", Evaluation::METRICS.join(", ")));
+        let all = [&Evaluation::METRICS[..], &OF_UPDATES].concat();
+        let known = all.contains(&self.metric.as_str());
+        problems.require(known, "metric", &self.metric, &format!("one of {}", all.join(", ")));
+        problems.require(self.window >= 1, "window", self.window, "at least 1");
+        problems.require(self.patience >= 1, "patience", self.patience, "at least 1");
         problems.require(self.threshold.is_finite(), "threshold", self.threshold, "finite");
         problems.require((0.0..0.5).contains(&self.trim), "trim", self.trim, "at least 0 and below 0.5");
     }
@@ -99,23 +128,26 @@ impl UpdatesToCriterion {
 
     fn course(&self, run: &RunView) -> Result<Course> {
         let metrics = run.dir.metrics()?;
-        let mut seconds: BTreeMap<u64, f64> = BTreeMap::new();
-        for line in &metrics {
-            if let (Some(update), Some(value)) = (line["update"].as_u64(), from_value(&line["seconds"])) {
-                seconds.insert(update, value);
-            }
-        }
+        let column = |name: &str| -> BTreeMap<u64, f64> {
+            let number = |line: &serde_json::Value| Some((line["update"].as_u64()?, from_value(&line[name])?));
+            metrics.iter().filter_map(number).collect()
+        };
+        let (seconds, of_updates) = (column("seconds"), column(&self.metric));
+        let in_updates = OF_UPDATES.contains(&self.metric.as_str());
         let history = run.history();
         let points = history.evaluations.iter().filter_map(|evaluation| {
             let lesson = history.lessons.get(evaluation.lesson).map(|record| &record.lesson);
             Some(Point {
                 update: evaluation.update,
-                value: evaluation.metric(&self.metric)?,
+                value: match in_updates {
+                    true => *of_updates.get(&evaluation.update)?,
+                    false => evaluation.metric(&self.metric)?,
+                },
                 seconds: seconds.get(&evaluation.update).copied(),
                 stage: lesson.and_then(|lesson| lesson.schedule.get("stage")).copied(),
             })
         });
-        Ok(Course { label: run.label.clone(), points: points.collect() })
+        Ok(Course { label: run.label.clone(), points: points.collect() }.smoothed(self.window))
     }
 
     /// The values of all networks of a group at an update that all were judged at.
@@ -156,7 +188,7 @@ impl UpdatesToCriterion {
         for (name, courses) in groups {
             let (mut updates, mut times, mut bests) = (Vec::new(), Vec::new(), Vec::new());
             for course in courses {
-                let reached = course.reached(|value| self.passes(value));
+                let reached = course.reached(self.patience, |value| self.passes(value));
                 let values = course.points.iter().map(|point| point.value);
                 let best = if self.by_loss() { values.reduce(f64::min) } else { values.reduce(f64::max) };
                 let last = course.points.last().map(|point| point.value);
@@ -215,7 +247,7 @@ impl UpdatesToCriterion {
     fn bars(&self, groups: &[(String, Vec<Course>)]) -> Figure {
         let mut updates: Vec<Vec<f64>> = Vec::new();
         for (_, courses) in groups {
-            let reached = courses.iter().filter_map(|course| course.reached(|value| self.passes(value)));
+            let reached = courses.iter().filter_map(|course| course.reached(self.patience, |value| self.passes(value)));
             updates.push(reached.map(|point| point.update as f64).collect());
         }
         let names: Vec<String> = groups
@@ -266,8 +298,21 @@ mod tests {
         assert!(networks.contains("all,network,20,2,1,0.995,0.9"), "{networks}");
         assert!(networks.contains("all,network,,,,0.7,0.7"), "{networks}");
         assert_eq!(findings.figures.len(), 2);
+        let patient = UpdatesToCriterion { patience: 2, ..analysis.clone() };
+        let findings = patient.findings(&groups).expect("counts");
+        assert!(findings.tables[1].to_csv().expect("writes").contains("all,network,20,2,1,0.995,0.995"));
+        assert!((findings.values["learned, all"] == synfire::table::Value::Number(1.0 / 3.0)));
         let loss = UpdatesToCriterion { metric: "loss".into(), threshold: 0.55, ..analysis };
         let findings = loss.findings(&groups).expect("counts");
         assert!(findings.tables[1].to_csv().expect("writes").contains("all,network,10,1,0,0.5,0.9"));
+    }
+
+    #[test]
+    fn means_over_the_last_evaluations_begin_when_there_are_enough() {
+        let smoothed = course(&[1.0, 0.0, 0.5, 1.0, 1.0]).smoothed(3);
+        let found: Vec<(u64, f64)> = smoothed.points.iter().map(|point| (point.update, point.value)).collect();
+        assert_eq!(found, [(30, 0.5), (40, 0.5), (50, 2.5 / 3.0)]);
+        assert_eq!(smoothed.reached(1, |value| value > 0.6).map(|point| point.update), Some(50));
+        assert!(course(&[1.0, 1.0]).smoothed(3).points.is_empty());
     }
 }
