@@ -66,6 +66,11 @@ pub fn all() -> Vec<Case> {
             summary: "256 trials of each task, against one training step on them with 100 units",
             run: trials,
         },
+        Case {
+            name: "fixed-points",
+            summary: "fixed points of random networks from 1024 starts",
+            run: super::fixed_points::searches,
+        },
     ]
 }
 

@@ -2,6 +2,7 @@
 
 mod baseline;
 mod cases;
+mod fixed_points;
 mod network;
 
 pub use cases::all;

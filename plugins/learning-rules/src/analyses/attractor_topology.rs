@@ -276,7 +276,7 @@ fn summarise(label: String, vector: Vec<f64>, surveyed: &[Surveyed], leak: f64) 
 }
 
 /// The value below which this share of a list lies, between two of them by their distance.
-fn quantile(values: &[f64], share: f64) -> Option<f64> {
+pub(super) fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let place = share * sorted.len().checked_sub(1)? as f64;

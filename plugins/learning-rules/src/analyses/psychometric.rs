@@ -2,6 +2,7 @@
 
 use super::choice;
 use super::grouping::Grouping;
+use crate::ideal::IdealObserver;
 use crate::sigmoid::Sigmoid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,8 @@ use synfire::{Analysis, Component, Error, Problems, Registry, Result, Stream, Su
 /// measured, by default `context = 0, 1, ..` for tasks with an option `contexts`, of which the first varies the signal that is asked for
 /// and the others one that is to be ignored; `split_by` sorts trials by one of their conditions instead. To every curve
 /// `base + height / (1 + exp(-slope (x - middle)))` and a straight line are fitted; the first condition is drawn with its sigmoid, the
-/// others with their line. Groups are those of `--groups`, else runs with the same options `by`.
+/// others with their line. Where `coherence` is varied, the ideal observer of the task is drawn beside the first and its fraction of right
+/// answers in the task told. Groups are those of `--groups`, else runs with the same options `by`.
 ///
 /// figures `psychometric`: curves of all networks and means of groups, one panel a condition
 /// tables  `fits`: one row a network and condition; `curves`: one row a network, condition and value
@@ -123,10 +125,12 @@ impl Analysis for Psychometric {
         let columns =
             ["network", "group", "condition", "height", "slope", "middle", "base", "residual", "slope of the line"];
         let mut fits = Table::new("fits", "Sigmoids and lines through the curves", &columns);
-        let mut rows = Table::new("curves", "Answers", &["network", "group", "condition", &self.vary, "answer"]);
+        let columns = ["network", "group", "condition", &self.vary, "answer", "ideal observer"];
+        let mut rows = Table::new("curves", "Answers", &columns);
         for (index, curves) in all.iter().enumerate() {
             let (label, group) = (&subject.runs[index].label, &grouping.names[grouping.labels[index]]);
-            for curve in curves {
+            let observer = self.observer(&subject.runs[index]);
+            for (at, curve) in curves.iter().enumerate() {
                 let fit = Sigmoid::fit(&self.values, &curve.answers)?;
                 let line = regression(&self.values, &curve.answers).map(|line| line.slope);
                 fits.push((
@@ -141,10 +145,16 @@ impl Analysis for Psychometric {
                     line,
                 ));
                 for (value, answer) in self.values.iter().zip(&curve.answers) {
-                    rows.push((label, group, &curve.name, *value, answer.is_finite().then_some(*answer)));
+                    let ideal = observer.filter(|_| at == 0).map(|observer| observer.positive(*value));
+                    rows.push((label, group, &curve.name, *value, answer.is_finite().then_some(*answer), ideal));
                 }
                 answers.extend(&curve.answers);
             }
+        }
+        let observers = self.observers(subject, &grouping);
+        for (group, observer) in &observers {
+            let name = format!("{group}: ideal observer, fraction right");
+            findings.value(name.trim_start_matches(": "), observer.accuracy());
         }
         for (at, name) in names.iter().enumerate() {
             for (group, group_name) in grouping.names.iter().enumerate() {
@@ -160,12 +170,36 @@ impl Analysis for Psychometric {
         findings.array("values", Array::from(self.values.clone()));
         findings.array("answers", Array::new([all.len(), names.len(), self.values.len()], answers)?);
         findings.tables = vec![fits, rows];
-        findings.figures.push(self.figure(&all, &grouping, &names)?);
+        findings.figures.push(self.figure(&all, &grouping, &names, &observers)?);
         Ok(findings)
     }
 }
 
 impl Psychometric {
+    /// Who could do no better in a run's task, where the curve of the signal that is asked for is one of choices.
+    fn observer(&self, view: &RunView) -> Option<IdealObserver> {
+        let asked = self.vary == "coherence" && self.measure == Measure::Choice;
+        let plain = self.conditions.is_empty() && self.split_by.is_none();
+        IdealObserver::of(&view.experiment.task).filter(|_| asked && plain)
+    }
+
+    /// Those of all groups, each once, with the names of the groups that share it; no name where all do.
+    fn observers(&self, subject: &Subject, grouping: &Grouping) -> Vec<(String, IdealObserver)> {
+        let mut all: Vec<(Vec<&str>, IdealObserver)> = Vec::new();
+        for (index, view) in subject.runs.iter().enumerate() {
+            let Some(observer) = self.observer(view) else { continue };
+            let group = grouping.names[grouping.labels[index]].as_str();
+            match all.iter_mut().find(|(_, other)| *other == observer) {
+                Some((names, _)) if names.contains(&group) => {}
+                Some((names, _)) => names.push(group),
+                None => all.push((vec![group], observer)),
+            }
+        }
+        let one = all.len() == 1;
+        let named = |(names, observer): (Vec<&str>, _)| (if one { String::new() } else { names.join(", ") }, observer);
+        all.into_iter().map(named).collect()
+    }
+
     /// Options of the task for each curve, and the curve's name.
     fn conditions(&self, view: &RunView) -> Vec<(String, Map<String, Value>)> {
         let named = |table: &Map<String, Value>| {
@@ -259,7 +293,13 @@ impl Psychometric {
             .collect()
     }
 
-    fn figure(&self, all: &[Vec<Curve>], grouping: &Grouping, names: &[String]) -> Result<Figure> {
+    fn figure(
+        &self,
+        all: &[Vec<Curve>],
+        grouping: &Grouping,
+        names: &[String],
+        observers: &[(String, IdealObserver)],
+    ) -> Result<Figure> {
         let label = match self.measure {
             Measure::Choice => Axis::new("fraction of positive answers").limits(-0.05, 1.05),
             Measure::Output => Axis::new("mean answer"),
@@ -269,10 +309,15 @@ impl Psychometric {
         let along: Vec<f64> = (0..=200).map(|i| low + (high - low) * f64::from(i) / 200.0).collect();
         let mut figure = Figure::new("psychometric", "Psychometric curves").caption(
             "Dots are means over the networks of a group; the curve through them is a sigmoid for the signal that is asked for, a straight \
-             line for the others. Pale lines are single networks.",
+             line for the others. Pale lines are single networks; dashed is the ideal observer of the signal that is asked for.",
         );
         for (at, name) in names.iter().enumerate() {
             let mut panel = Panel::new(name.clone()).x(self.vary.clone()).y(label.clone());
+            for (name, observer) in observers.iter().filter(|_| at == 0) {
+                let label = if name.is_empty() { "ideal observer".into() } else { format!("ideal observer of {name}") };
+                let curve: Vec<f64> = along.iter().map(|x| observer.positive(*x)).collect();
+                panel = panel.mark(Line::new(&along, curve).dashed().colour(Colour::GREY).label(label));
+            }
             for (group, group_name) in grouping.names.iter().enumerate() {
                 let colour = Colour::palette(group);
                 let members: Vec<usize> = grouping.members(group).collect();
@@ -338,6 +383,11 @@ mod tests {
         for (found, expected) in answers.iter().zip([0.0228, 0.1587, 0.3446, 0.5, 0.6554, 0.8413, 0.9772]) {
             assert!((found - expected).abs() < 0.045, "{answers:?}");
         }
+        let ideal = &found.tables[1].rows[6][5];
+        assert!(matches!(ideal, synfire::table::Value::Number(p) if (p - 0.97725).abs() < 1e-5), "{ideal:?}");
+        let right = &found.values["ideal observer, fraction right"];
+        // Phi on average from 0 to 0.1857 sqrt(100) / 0.5 standard deviations
+        assert!(matches!(right, synfire::table::Value::Number(p) if (p - 0.8926).abs() < 1e-3), "{right:?}");
         let fits = &found.tables[0];
         let synfire::table::Value::Number(slope) = fits.rows[0][4] else { panic!("a slope") };
         // The logistic nearest to a normal distribution of width 0.05 has slope 1.7 / 0.05.

@@ -256,15 +256,3 @@ fn unstable_directions_point_along_the_loose_unit() {
     // (multiplier - 1) / leak is the eigenvalue of -1 + w
     assert!((saddle.growth(system.leak().expect("one leak")) - 1.0).abs() < 1e-9);
 }
-
-/// What the issue asks for is a second; the limit leaves room for a busy machine.
-#[test]
-fn a_thousand_starts_on_sixteen_units_take_about_a_second() {
-    let cell = json!({ "type": "leaky-rnn", "hidden": 16, "placement": "current", "recurrent": { "start": "normal", "gain": 2.5 },
-        "time_constants": { "low": 10.0, "high": 10.0 } });
-    let network = network(&cell, &[]);
-    let began = std::time::Instant::now();
-    let found = found(&network, 1024, Search::default());
-    let seconds = began.elapsed().as_secs_f64();
-    assert!(!found.points.is_empty() && seconds < 4.0, "{seconds}");
-}

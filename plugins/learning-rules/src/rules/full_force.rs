@@ -62,7 +62,8 @@ pub enum InputWeights {
 /// doi:10.1371/journal.pone.0191527; the mode for decisions: McMahan, Kleinman & Kao 2021, NeurIPS,
 /// <https://openreview.net/forum?id=Bix4uw5GcbE>.
 /// Differs: drives are those that act in the next step, where published code learns them a step late; the cell's integration holds for
-/// both networks; heads are linear, where the decision code takes the hyperbolic tangent of the answer.
+/// both networks. Heads are linear; that the decision code takes the hyperbolic tangent of the answer is said to the task, by
+/// `judged = { output = "tanh" }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FullForce {

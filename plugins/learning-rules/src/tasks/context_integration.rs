@@ -1,7 +1,7 @@
 //! Which of several noisy signals counts is said by a cue.
 
 use super::decision::{Judged, Window};
-use super::trial::{Sheet, in_steps, require_finite, require_size, spaced};
+use super::trial::{Sheet, grid_of, in_steps, require_finite, require_size, spaced};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::task::{Answer, Period, Scores};
@@ -23,7 +23,8 @@ use synfire::{Component, Lesson, Problems, Registry, Result, Stream, Task, TaskS
 ///
 /// For psychometric curves `context` fixes the cue and `coherence` the mean of signal 0, while the means of the other signals are
 /// independent and uniform in ± `largest_mean`: in context 0 the curve of the cued signal is measured, in another that of an ignored one.
-/// With `grid = n` the magnitudes are n equally spaced numbers from 0 to `largest_mean`, trial after trial. Where the cued mean is
+/// With `grid = n` the magnitudes are n equally spaced numbers from 0 to `largest_mean`, trial after trial; with `evaluation_grid` those of
+/// evaluations. Where the cued mean is
 /// exactly 0 the target is a sign drawn by chance.
 ///
 /// Conditions: `context`, `coherence` (mean of the cued signal), `evidence_0` ... (mean of each), `choice` (the target),
@@ -68,6 +69,10 @@ pub struct ContextIntegration {
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grid: Option<usize>,
+    /// The same for the trials of evaluations alone.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation_grid: Option<usize>,
     /// How answers are judged.
     pub judged: Judged,
 }
@@ -97,6 +102,7 @@ impl Default for ContextIntegration {
             context: None,
             coherence: None,
             grid: None,
+            evaluation_grid: None,
             judged: Judged::default(),
         }
     }
@@ -104,10 +110,10 @@ impl Default for ContextIntegration {
 
 impl ContextIntegration {
     /// The mean of each signal in one trial, and a sign for the case that the cued one is 0.
-    fn means(&self, row: usize, stream: &mut Stream) -> (Vec<f64>, f64) {
+    fn means(&self, grid: Option<usize>, row: usize, stream: &mut Stream) -> (Vec<f64>, f64) {
         let chance = if stream.bernoulli(0.5) { 1.0 } else { -1.0 };
         let shared = stream.uniform();
-        let magnitude = |uniform: f64| match self.grid {
+        let magnitude = |uniform: f64| match grid {
             Some(count) => spaced(0.0, self.largest_mean, count, row % count.max(1)),
             None => self.largest_mean * uniform,
         };
@@ -142,8 +148,8 @@ impl Task for ContextIntegration {
             problems.require(context < self.contexts, "context", context, "below contexts");
         }
         require_finite(problems, "coherence", self.coherence);
-        if let Some(grid) = self.grid {
-            problems.require(grid >= 1, "grid", grid, "at least 1");
+        for (field, grid) in [("grid", self.grid), ("evaluation_grid", self.evaluation_grid)] {
+            problems.require(grid != Some(0), field, 0, "at least 1");
         }
         self.judged.check(problems);
     }
@@ -163,6 +169,7 @@ impl Task for ContextIntegration {
 
     fn trials(&self, lesson: &Lesson, batch: usize, stream: &mut Stream) -> Result<Trials> {
         in_steps(lesson, "context-integration")?;
+        let grid = grid_of(lesson, self.grid, self.evaluation_grid);
         let (count, shown) = (self.contexts, self.stimulus_steps.unwrap_or(self.steps).min(self.steps));
         let mut inputs = Sheet::new(self.steps, batch, 2 * count);
         let mut evidence = vec![Vec::with_capacity(batch); count];
@@ -171,7 +178,7 @@ impl Task for ContextIntegration {
             let mut stream = stream.at(row as u64);
             let drawn = stream.below(count as u64) as usize;
             let context = self.context.unwrap_or(drawn);
-            let (means, chance) = self.means(row, &mut stream);
+            let (means, chance) = self.means(grid, row, &mut stream);
             for step in 0..self.steps {
                 if step < shown {
                     for (channel, mean) in means.iter().enumerate() {

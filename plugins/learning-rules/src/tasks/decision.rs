@@ -38,6 +38,17 @@ pub enum Sign {
     SignOrZero,
 }
 
+/// What of an output is the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// The output itself.
+    #[default]
+    Linear,
+    /// Its hyperbolic tangent. Rules that follow a target over time still let the output itself follow it, as published full-FORCE does.
+    Tanh,
+}
+
 /// How a decision is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -46,18 +57,25 @@ pub struct Judged {
     pub error: TrialError,
     /// When an answer is correct: `sign`, `sign-or-zero`, or a largest mean distance from the target.
     pub correct: Correct,
+    /// What of the output is compared with the target, for loss, error and correctness.
+    #[serde(skip_serializing_if = "is_linear")]
+    pub output: Output,
+}
+
+fn is_linear(output: &Output) -> bool {
+    *output == Output::Linear
 }
 
 impl Default for Judged {
     fn default() -> Self {
-        Self { error: TrialError::Squared, correct: Correct::BySign(Sign::Sign) }
+        Self { error: TrialError::Squared, correct: Correct::BySign(Sign::Sign), output: Output::Linear }
     }
 }
 
 impl Judged {
     /// By the mean distance over the judged steps, which must be below `distance`.
     pub(super) fn by_distance(distance: f64) -> Self {
-        Self { error: TrialError::Absolute, correct: Correct::Within(distance) }
+        Self { error: TrialError::Absolute, correct: Correct::Within(distance), output: Output::Linear }
     }
 
     pub(super) fn check(self, problems: &mut Problems) {
@@ -72,10 +90,20 @@ impl Judged {
         Objective::regress(Some(1.0))
     }
 
+    /// The answers that the outputs stand for.
+    fn answers(self, outputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let answer = |output: &Tensor| match self.output {
+            Output::Linear => Ok(output.shallow_clone()),
+            Output::Tanh => Ok(output.f_tanh()?),
+        };
+        outputs.iter().map(answer).collect()
+    }
+
     /// Judge the outputs.
     pub(super) fn score(self, trials: &Trials, outputs: &[Tensor]) -> Result<Scores> {
-        let mut scores = Self::objective().score(trials, outputs)?;
-        for ((head, target), output) in scores.heads.iter_mut().zip(&trials.targets).zip(outputs) {
+        let outputs = self.answers(outputs)?;
+        let mut scores = Self::objective().score(trials, &outputs)?;
+        for ((head, target), output) in scores.heads.iter_mut().zip(&trials.targets).zip(&outputs) {
             head.accuracy = Some(self.accuracy(target, &output.detach())?);
         }
         Ok(scores)
@@ -104,13 +132,14 @@ impl Judged {
 
     /// One error per trial `[batch]`.
     pub(super) fn errors(self, trials: &Trials, outputs: &[Tensor]) -> Result<Tensor> {
+        let outputs = self.answers(outputs)?;
         // It also refuses outputs that do not fit.
-        let squared = Self::objective().errors(trials, outputs)?;
+        let squared = Self::objective().errors(trials, &outputs)?;
         if self.error == TrialError::Squared {
             return Ok(squared);
         }
         let mut sum = squared.f_zeros_like()?;
-        for (target, output) in trials.targets.iter().zip(outputs) {
+        for (target, output) in trials.targets.iter().zip(&outputs) {
             sum += distances(target, output, &weight_of(target, output))?;
         }
         Ok(sum)
@@ -199,6 +228,19 @@ mod tests {
             assert!((found - expected).abs() < 1e-6, "{errors:?}");
         }
         assert!((accuracy(absolute) - 1.0 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_answer_through_the_hyperbolic_tangent_is_judged_as_one() {
+        let trials = trials(Window { time: 1, answer: 1, silent: 0 }, &[1.0, -1.0]);
+        let output = [Tensor::from_slice(&[0.5, 2.0]).to_kind(Kind::Float).reshape([1, 2, 1])];
+        let judged = Judged { output: Output::Tanh, ..Judged::by_distance(0.6) };
+        let (right, wrong) = (1.0 - 0.5f64.tanh(), 1.0 + 2.0f64.tanh());
+        let errors = synfire::tensors::values_f64(&judged.errors(&trials, &output).expect("fits"));
+        assert!((errors[0] - right).abs() < 1e-6 && (errors[1] - wrong).abs() < 1e-6, "{errors:?}");
+        let scores = judged.score(&trials, &output).expect("fits");
+        assert!((scores.loss.double_value(&[]) - (right * right + wrong * wrong) / 2.0).abs() < 1e-6);
+        assert_eq!(scores.heads[0].accuracy.as_ref().map(|a| a.double_value(&[])), Some(0.5));
     }
 
     #[test]

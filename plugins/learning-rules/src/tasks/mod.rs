@@ -17,7 +17,7 @@ mod trial;
 
 pub use constant_output::ConstantOutput;
 pub use context_integration::{ContextIntegration, Magnitudes};
-pub use decision::{Correct, Judged, Sign, TrialError};
+pub use decision::{Correct, Judged, Output, Sign, TrialError};
 pub use delayed_detection::DelayedDetection;
 pub use delayed_nonmatch::DelayedNonmatch;
 pub use multisensory::{Modality, Multisensory};

@@ -1,7 +1,7 @@
 //! Which way do the dots move?
 
 use super::decision::{Judged, Window};
-use super::trial::{Sheet, in_steps, require_finite, require_size, spaced};
+use super::trial::{Sheet, grid_of, in_steps, require_finite, require_size, spaced};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::task::{Answer, Period, Scores};
@@ -21,7 +21,8 @@ use synfire::{Component, Lesson, Problems, Registry, Result, Stream, Task, TaskS
 /// the last output has the sign `s`, unless `judged` says otherwise. For rules that follow a target over time let more steps be judged.
 ///
 /// With `coherence` every trial has that mean (psychometric curves), `s` is its sign, and at 0 it is drawn. With `grid = n` the
-/// magnitudes are n equally spaced numbers from 0 to `largest_mean`, trial after trial, as in the published validation with 20.
+/// magnitudes are n equally spaced numbers from 0 to `largest_mean`, trial after trial. The published validation is `evaluation_grid = 20`
+/// with `training.same_evaluation_trials = true`.
 ///
 /// An ideal observer is right in a fraction `Phi(m sqrt(steps) / noise_std)` of the trials: on average 0.992, 0.961 and 0.922 at a
 /// noise of 0.1, 0.5 and 1.
@@ -60,6 +61,10 @@ pub struct RandomDots {
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grid: Option<usize>,
+    /// The same for the trials of evaluations alone.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation_grid: Option<usize>,
     /// How answers are judged.
     pub judged: Judged,
 }
@@ -75,6 +80,7 @@ impl Default for RandomDots {
             start_at_zero: true,
             coherence: None,
             grid: None,
+            evaluation_grid: None,
             judged: Judged::default(),
         }
     }
@@ -89,8 +95,8 @@ impl Task for RandomDots {
         let inside = (1..=self.steps).contains(&self.answer_steps);
         problems.require(inside, "answer_steps", self.answer_steps, "between 1 and steps");
         require_finite(problems, "coherence", self.coherence);
-        if let Some(grid) = self.grid {
-            problems.require(grid >= 1, "grid", grid, "at least 1");
+        for (field, grid) in [("grid", self.grid), ("evaluation_grid", self.evaluation_grid)] {
+            problems.require(grid != Some(0), field, 0, "at least 1");
         }
         self.judged.check(problems);
     }
@@ -108,6 +114,7 @@ impl Task for RandomDots {
 
     fn trials(&self, lesson: &Lesson, batch: usize, stream: &mut Stream) -> Result<Trials> {
         in_steps(lesson, "random-dots")?;
+        let grid = grid_of(lesson, self.grid, self.evaluation_grid);
         let shown = self.stimulus_steps.unwrap_or(self.steps).min(self.steps);
         let mut inputs = Sheet::new(self.steps, batch, 1);
         let (mut coherence, mut choice) = (Vec::with_capacity(batch), Vec::with_capacity(batch));
@@ -115,7 +122,7 @@ impl Task for RandomDots {
             let mut stream = stream.at(row as u64);
             let sign = if stream.bernoulli(0.5) { 1.0 } else { -1.0 };
             let uniform = stream.uniform();
-            let magnitude = match self.grid {
+            let magnitude = match grid {
                 Some(count) => spaced(0.0, self.largest_mean, count, row % count.max(1)),
                 None => self.largest_mean * uniform,
             };
@@ -154,6 +161,7 @@ synfire::inventory::submit! { Component::task::<RandomDots>("random-dots") }
 #[cfg(test)]
 mod tests {
     use super::*;
+    use synfire::cell::Mode;
     use synfire::tensors::values_f64;
 
     #[test]
@@ -210,6 +218,19 @@ mod tests {
         assert_eq!(judged, [0, 749]);
         let target = values_f64(&grid.targets[0].values);
         assert_eq!((target[0], target[20]), (0.0, grid.conditions["choice"][0]));
+    }
+
+    #[test]
+    fn evaluations_may_have_a_grid_of_their_own() {
+        let task = RandomDots { evaluation_grid: Some(3), ..RandomDots::default() };
+        let coherence = |mode: Mode| {
+            let lesson = Lesson { mode, ..Lesson::default() };
+            task.trials(&lesson, 6, &mut Stream::new(3)).expect("in range").conditions["coherence"].clone()
+        };
+        let judged: Vec<f64> = coherence(Mode::Evaluation).iter().map(|m| m.abs()).collect();
+        let half = 0.5 * 0.1857;
+        judged.iter().zip([0.0, half, 0.1857].iter().cycle()).for_each(|(a, b)| assert!((a - b).abs() < 1e-12));
+        assert!(coherence(Mode::Training).iter().all(|m| m.abs() > 0.0 && (m.abs() - half).abs() > 1e-9));
     }
 
     #[test]

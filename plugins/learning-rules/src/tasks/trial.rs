@@ -1,5 +1,6 @@
 //! What the tasks of this crate share: time in steps, tensors filled row by row, and refusals.
 
+use synfire::cell::Mode;
 use synfire::tch::Tensor;
 use synfire::{Error, Lesson, Problems, Result};
 
@@ -40,6 +41,11 @@ pub(super) fn time_step(lesson: &Lesson, own_ms: f64) -> Result<f64> {
 /// A time in steps, rounded.
 pub(super) fn steps(time_ms: f64, dt_ms: f64) -> usize {
     (time_ms / dt_ms).round().max(0.0) as usize
+}
+
+/// Number of equally spaced magnitudes for the trials of a lesson: in evaluations their own, where they have one.
+pub(super) fn grid_of(lesson: &Lesson, grid: Option<usize>, in_evaluations: Option<usize>) -> Option<usize> {
+    in_evaluations.filter(|_| lesson.mode == Mode::Evaluation).or(grid)
 }
 
 /// Report a number that is not finite or below 0.

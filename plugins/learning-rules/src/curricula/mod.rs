@@ -1,0 +1,5 @@
+//! Curricula.
+
+mod accuracy_stages;
+
+pub use accuracy_stages::AccuracyStages;
