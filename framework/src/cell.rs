@@ -127,10 +127,20 @@ pub trait Dynamics: Debug + Send + Sync {
 
     /// Noise to be added to the projected input, `[time, batch, projected]`, or `None`. Default: none.
     ///
+    /// Where these steps follow others, as a trial its settling and a segment of a closed loop the one before, `before` is the noise of
+    /// the last of those, `[batch, projected]`, from which a process with a memory goes on.
+    ///
     /// # Errors
     /// When a prepared tensor is missing.
-    fn noise(&self, prepared: &Tensors, time: usize, batch: usize, stream: &mut Stream) -> Result<Option<Tensor>> {
-        let _ = (prepared, time, batch, stream);
+    fn noise(
+        &self,
+        prepared: &Tensors,
+        time: usize,
+        batch: usize,
+        before: Option<&Tensor>,
+        stream: &mut Stream,
+    ) -> Result<Option<Tensor>> {
+        let _ = (prepared, time, batch, before, stream);
         Ok(None)
     }
 

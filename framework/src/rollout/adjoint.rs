@@ -47,7 +47,7 @@ pub(super) fn gradient(
             Some(join(&leaves[answers..].iter().map(of_states).collect::<Result<Vec<_>>>()?)?)
         }
     };
-    let mut found = backward(&wanted.total(shared, &scores, rates.as_ref())?, &leaves)?;
+    let mut found = backward(&wanted.total(shared, &scores, &trials, rates.as_ref())?, &leaves)?;
     let mut every = found.split_off(answers);
     let mut said = found;
 
@@ -86,7 +86,7 @@ fn forward(
     let ready = &block.ready;
     let last_only = trials.answer == Answer::FinalStep && trials.rest.is_none();
     let trials = walk(shared, trials, |next| {
-        let folded = shared.fold(form, folding, &ready.prepared, next.inputs, (block.first, next.index))?;
+        let folded = shared.fold(form, folding, block, next.inputs, next.index)?;
         let pieces = pieces(shared, &folded, wanted);
         let again = pieces.len() > 1;
         let mut answers = Vec::new();

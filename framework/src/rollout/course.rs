@@ -235,8 +235,7 @@ pub(super) fn gradient(
     };
     let mut leaves = Vec::new();
     let trials = walk(shared, trials, |next| {
-        let place = (block.first, next.index);
-        let folded = shared.fold(form, folding, &block.ready.prepared, next.inputs, place)?;
+        let folded = shared.fold(form, folding, &block, next.inputs, next.index)?;
         let states = course.play(folded, next.periods)?;
         leaves.push(states.detach().set_requires_grad(true));
         no_grad(|| network::read(&block.parameters, shared.readout, next.heads, &rates_of(&states)?))
@@ -246,7 +245,7 @@ pub(super) fn gradient(
     let scores = shared.task.score(&trials, &outputs)?;
     let segments = leaves.len();
     leaves.extend(pick(&block.parameters, wanted.names)?);
-    let mut found = backward(&wanted.total(shared, &scores, Some(&rates))?, &leaves)?;
+    let mut found = backward(&wanted.total(shared, &scores, &trials, Some(&rates))?, &leaves)?;
     let heads = found.split_off(segments);
     let mut gradients = own(wanted.names, heads);
     let traced = course.back(found)?;

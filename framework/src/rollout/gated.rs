@@ -84,7 +84,7 @@ pub(super) fn gradient(
         Ok(answers)
     })?;
     let (scores, leaves) = judge(shared, ready, &trials, stretches.iter().map(|stretch: &Stretch| &stretch.said))?;
-    let mut said = backward(&wanted.total(shared, &scores, None)?, &leaves)?;
+    let mut said = backward(&wanted.total(shared, &scores, &trials, None)?, &leaves)?;
 
     let mut gradients = Tensors::new();
     let mut carried: (Option<Tensor>, Option<Tensor>) = (None, None);

@@ -69,10 +69,10 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// The loss plus the cost of the rates `[time, rows, unit]`, if there is one.
-    pub fn total(&self, shared: &Shared, scores: &Scores, rates: Option<&Tensor>) -> Result<Tensor> {
+    /// The loss of trials that were played plus the cost of their rates `[time, rows, unit]`, if there is one.
+    pub fn total(&self, shared: &Shared, scores: &Scores, trials: &Trials, rates: Option<&Tensor>) -> Result<Tensor> {
         match (self.cost, rates) {
-            (Some(cost), Some(rates)) => Ok(scores.loss.f_add(&cost(rates, shared.batch)?)?),
+            (Some(cost), Some(rates)) => Ok(scores.loss.f_add(&cost(rates, trials, shared.batch)?)?),
             _ => Ok(scores.loss.shallow_clone()),
         }
     }
@@ -160,7 +160,7 @@ fn by_autograd(shared: &Shared, mut block: Block, wanted: Wanted) -> Result<Grad
     let record = if wanted.cost.is_some() { Record::Rates } else { Record::Outputs };
     let played = play(&Shared { window: wanted.window, graph: true, ..*shared }, block, record)?;
     let scores = shared.task.score(&played.trials, &played.outputs)?;
-    let gradients = backward(&wanted.total(shared, &scores, played.rates.as_ref())?, &leaves)?;
+    let gradients = backward(&wanted.total(shared, &scores, &played.trials, played.rates.as_ref())?, &leaves)?;
     Ok(finish(&scores, own(&names, gradients)))
 }
 

@@ -21,6 +21,7 @@ use crate::recurrence::{Folded, Folding, GatedFolding, GatedForm, RateForm};
 use crate::task::Trials;
 use crate::workers::Workers;
 use crate::{Error, Lesson, Result, Stream, Task, Tensors};
+use std::cell::RefCell;
 use std::ops::Range;
 use tch::{Device, Tensor, no_grad, with_grad};
 
@@ -57,9 +58,9 @@ pub enum Record {
 
 /// A cost of the rates that is added to the task's loss, such as a penalty on activity.
 ///
-/// It is handed the rates after every step, `[time, rows, unit]`, of some rows of a batch and the number of trials of the whole
-/// batch, and gives a 0-dimensional share that adds up over rows.
-pub type RateCost<'a> = dyn Fn(&Tensor, usize) -> Result<Tensor> + Sync + 'a;
+/// It is handed the rates after every step, `[time, rows, unit]`, of some rows of a batch, the trials of these rows as they happened
+/// and the number of trials of the whole batch, and gives a 0-dimensional share that adds up over rows.
+pub type RateCost<'a> = dyn Fn(&Tensor, &Trials, usize) -> Result<Tensor> + Sync + 'a;
 
 /// What a network works with under one setting: prepared once a rollout for all blocks of rows.
 struct Ready {
@@ -126,6 +127,8 @@ struct Block {
     ready: Ready,
     trials: Trials,
     initial: Option<Tensors>,
+    /// The noise of the last step so far, `[rows, projected]`: noise with a memory goes on from segment to segment.
+    noise: RefCell<Option<Tensor>>,
 }
 
 /// What all blocks share.
@@ -196,6 +199,7 @@ impl Rollout<'_> {
                 ready: Ready { prepared, folding: None, gated: None, heads: Vec::new() },
                 trials: trials.rows(0..trials.batch()),
                 initial: initial.map(Tensors::shallow_clone),
+                noise: RefCell::default(),
             };
             play::play_online(&shared, block, hook)
         })?;
@@ -276,6 +280,7 @@ impl Rollout<'_> {
                 ready: ready.leaves(),
                 initial: initial.map(|state| state.map(|t| t.narrow(0, rows.start as i64, rows.len() as i64))),
                 trials: trials.rows(rows),
+                noise: RefCell::default(),
             })
             .collect()
     }
@@ -308,19 +313,25 @@ impl Shared<'_> {
     }
 
     /// Projected input plus noise of one segment.
-    fn drive(&self, prepared: &Tensors, inputs: &Tensor, first: usize, segment: usize) -> Result<Tensor> {
-        let projected = self.dynamics.project(prepared, inputs)?;
-        match self.noise(prepared, inputs, first, segment)? {
+    fn drive(&self, block: &Block, inputs: &Tensor, segment: usize) -> Result<Tensor> {
+        let projected = self.dynamics.project(&block.ready.prepared, inputs)?;
+        match self.noise(block, inputs, segment)? {
             Some(noise) => Ok(projected.f_add(&noise)?),
             None => Ok(projected),
         }
     }
 
-    /// The noise of one segment, if there is any.
-    fn noise(&self, prepared: &Tensors, inputs: &Tensor, first: usize, segment: usize) -> Result<Option<Tensor>> {
+    /// The noise of one segment, if there is any; segments must be asked for in their order.
+    fn noise(&self, block: &Block, inputs: &Tensor, segment: usize) -> Result<Option<Tensor>> {
         let (time, rows, _) = inputs.size3()?;
-        let mut stream = self.stream.child("noise").at(first as u64).at(segment as u64);
-        self.dynamics.noise(prepared, time as usize, rows as usize, &mut stream)
+        let mut stream = self.stream.child("noise").at(block.first as u64).at(segment as u64);
+        let mut last = block.noise.borrow_mut();
+        let (time, rows) = (time as usize, rows as usize);
+        let noise = self.dynamics.noise(&block.ready.prepared, time, rows, last.as_ref(), &mut stream)?;
+        if let Some(noise) = noise.as_ref().filter(|_| time > 0) {
+            *last = Some(noise.detach().f_select(0, time as i64 - 1)?.copy());
+        }
+        Ok(noise)
     }
 
     /// One segment for the fast path.
@@ -328,14 +339,14 @@ impl Shared<'_> {
         &self,
         form: &RateForm,
         folding: &Folding,
-        prepared: &Tensors,
+        block: &Block,
         inputs: &Tensor,
-        place: (usize, usize),
+        segment: usize,
     ) -> Result<Folded> {
         if form.linear_input {
-            Folded::new(folding, Some(inputs), self.noise(prepared, inputs, place.0, place.1)?.as_ref())
+            Folded::new(folding, Some(inputs), self.noise(block, inputs, segment)?.as_ref())
         } else {
-            Folded::new(folding, None, Some(&self.drive(prepared, inputs, place.0, place.1)?))
+            Folded::new(folding, None, Some(&self.drive(block, inputs, segment)?))
         }
     }
 

@@ -140,10 +140,9 @@ pub(super) fn advance(
     next: &Next,
     record: Record,
 ) -> Result<(Tensors, Tensor)> {
-    let (prepared, place) = (&block.ready.prepared, (block.first, next.index));
     let form = shared.rate_form().filter(|_| !shared.graph);
     if let (Some(form), Some(folding)) = (form, &block.ready.folding) {
-        let folded = shared.fold(&form, folding, prepared, next.inputs, place)?;
+        let folded = shared.fold(&form, folding, block, next.inputs, next.index)?;
         let named = |state: Tensor| Tensors::from([(form.state.as_str(), state)]);
         let initial = state.get(&form.state)?;
         if form.mixing.is_some() {
@@ -162,8 +161,8 @@ pub(super) fn advance(
     if let (Some(form), Some(folding)) = (form, &block.ready.gated) {
         return gated::advance(shared, (&form, folding), block, &state, next, record);
     }
-    let projected = shared.drive(prepared, next.inputs, block.first, next.index)?;
-    let steps = Steps { shared, prepared, periods: next.periods, first_step: next.first_step };
+    let projected = shared.drive(block, next.inputs, next.index)?;
+    let steps = Steps { shared, prepared: &block.ready.prepared, periods: next.periods, first_step: next.first_step };
     let (state, rates) = match shared.readout.feedback.filter(|_| next.index != SETTLING) {
         Some(head) => steps.run_with_feedback(head, &block.parameters, state, &projected)?,
         None => steps.run(state, &projected, record)?,
@@ -324,8 +323,7 @@ pub(super) fn play(shared: &Shared, mut block: Block, record: Record) -> Result<
         let before = std::mem::take(&mut state);
         let (after, rates) = match (&mut course, &form, &block.ready.folding) {
             (Some(course), Some(form), Some(folding)) => {
-                let place = (block.first, next.index);
-                let folded = shared.fold(form, folding, &block.ready.prepared, next.inputs, place)?;
+                let folded = shared.fold(form, folding, &block, next.inputs, next.index)?;
                 course.advance(shared, form, folded, next.periods, kept)?
             }
             _ => advance(shared, &block, before, &next, kept)?,
@@ -349,10 +347,10 @@ pub(super) fn play_online(shared: &Shared, block: Block, hook: &mut dyn StepHook
         });
     }
     let mut state = shared.initial_state(&block)?;
+    let driven = shared.drive(&block, &block.trials.inputs, 0)?;
     let mut prepared = block.ready.prepared;
     let heads = shared.heads(&block.trials);
     let inputs = block.trials.inputs.unbind(0);
-    let driven = shared.drive(&prepared, &block.trials.inputs, block.first, 0)?;
     // Where input weights may change, the input is projected step by step, and the noise of the whole trial is kept apart.
     let noise = match hook.changes_dynamics() {
         true => Some((&driven - shared.dynamics.project(&prepared, &block.trials.inputs)?).unbind(0)),

@@ -73,7 +73,7 @@ impl Rollout<'_> {
 fn trace(shared: &Shared, block: Block, drive: Option<&Tensor>) -> Result<Traced> {
     let prepared = &block.ready.prepared;
     let initial = shared.initial_state(&block)?;
-    let input = shared.drive(prepared, &block.trials.inputs, block.first, 0)?;
+    let input = shared.drive(&block, &block.trials.inputs, 0)?;
     let driven = drive.map_or(Ok(input.shallow_clone()), |drive| input.f_add(drive))?;
     let states = match shared.rate_form().filter(|form| form.mixing.is_none()) {
         Some(form) => {

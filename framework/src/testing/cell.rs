@@ -104,7 +104,7 @@ impl Bench<'_> {
     fn rows_alone(&self, network: &Network) -> Result<Option<String>> {
         let trials = self.trials(9)?;
         let prepared = network.dynamics.prepare(&network.parameters, &self.setting)?;
-        if network.dynamics.noise(&prepared, 1, 1, &mut Stream::new(1))?.is_some() {
+        if network.dynamics.noise(&prepared, 1, 1, None, &mut Stream::new(1))?.is_some() {
             return Ok(None);
         }
         let states = no_grad(|| network.dynamics.initial_state(&prepared, 9, &mut Stream::new(4)))?;

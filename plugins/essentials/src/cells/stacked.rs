@@ -257,11 +257,24 @@ impl Dynamics for Stack {
         Ok(Tensor::f_cat(&[projected, nothing], 2)?)
     }
 
-    fn noise(&self, prepared: &Tensors, time: usize, batch: usize, stream: &mut Stream) -> Result<Option<Tensor>> {
+    fn noise(
+        &self,
+        prepared: &Tensors,
+        time: usize,
+        batch: usize,
+        before: Option<&Tensor>,
+        stream: &mut Stream,
+    ) -> Result<Option<Tensor>> {
         if let Some(only) = self.only() {
-            return only.dynamics.noise(prepared, time, batch, stream);
+            return only.dynamics.noise(prepared, time, batch, before, stream);
         }
-        let draw = |layer: &Layer| layer.dynamics.noise(&layer.own(prepared), time, batch, stream);
+        let mut first = 0;
+        let draw = |layer: &Layer| {
+            let width = layer.width as i64;
+            let own = before.map(|before| before.f_narrow(1, first, width)).transpose()?;
+            first += width;
+            layer.dynamics.noise(&layer.own(prepared), time, batch, own.as_ref(), stream)
+        };
         let drawn = self.layers.iter().map(draw).collect::<Result<Vec<_>>>()?;
         let Some(options) = drawn.iter().flatten().next().map(|noise| (noise.kind(), noise.device())) else {
             return Ok(None);

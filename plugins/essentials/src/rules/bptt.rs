@@ -157,7 +157,7 @@ struct Descent {
 impl Learner for Descent {
     fn update(&mut self, network: &mut Network, trials: Trials, rollout: &Rollout) -> Result<StepReport> {
         let rule = &self.rule;
-        let penalty = |rates: &Tensor, batch: usize| rule.activity_penalty.cost(rates, batch);
+        let penalty = |rates: &Tensor, trials: &Trials, batch: usize| rule.activity_penalty.cost(rates, trials, batch);
         let cost: Option<&RateCost> = if rule.activity_penalty.is_active() { Some(&penalty) } else { None };
         let mut found = rollout.gradient_with_cost(network, &trials, rule.window, |name| rule.trains(name), cost)?;
         if found.gradients.is_empty() {

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::optimizer::pattern;
+use synfire::task::Period;
 use synfire::tch::{Kind, Tensor};
-use synfire::{Problems, Result, Tensors};
+use synfire::{Error, Problems, Result, Tensors, Trials};
 
 /// What the squared part of a penalty on weights sums up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -81,8 +82,8 @@ impl WeightPenalty {
     }
 }
 
-/// A cost on the rates `r` of all units at every step: `l1 * mean |r| + l2 * mean r^2` over time, trials and units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// A cost on the rates `r` of all units: `l1 * mean |r| + l2 * mean r^2` over time, trials and units.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ActivityPenalty {
     /// Factor of the mean absolute rate.
@@ -91,6 +92,10 @@ pub struct ActivityPenalty {
     /// Factor of the mean squared rate.
     #[schemars(range(min = 0.0))]
     pub l2: f64,
+    /// Names of periods of a trial, such as `response`: only their steps cost anything, and each time that one of them comes counts
+    /// alike, however long it is. Empty for all steps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub periods: Vec<String>,
 }
 
 impl ActivityPenalty {
@@ -98,6 +103,9 @@ impl ActivityPenalty {
     pub fn check(&self, problems: &mut Problems) {
         require_factor(problems, "l1", self.l1);
         require_factor(problems, "l2", self.l2);
+        if self.periods.iter().any(String::is_empty) {
+            problems.add("periods", "has an empty name", "name periods of the task's trials");
+        }
     }
 
     /// Whether it costs anything.
@@ -105,11 +113,39 @@ impl ActivityPenalty {
         self.l1 > 0.0 || self.l2 > 0.0
     }
 
-    /// The cost of rates `[time, rows, unit]` as a share of a batch of `batch` trials; 0-dimensional.
+    /// The cost of rates `[time, rows, unit]` of trials as a share of a batch of `batch` trials; 0-dimensional.
     ///
     /// # Errors
-    /// When the rates do not have three axes.
-    pub fn cost(&self, rates: &Tensor, batch: usize) -> Result<Tensor> {
+    /// When the rates do not have three axes; [`Error::Config`] where the trials have none of the periods.
+    pub fn cost(&self, rates: &Tensor, trials: &Trials, batch: usize) -> Result<Tensor> {
+        let time = rates.size3()?.0;
+        if self.periods.is_empty() {
+            return self.of_stretch(rates, batch);
+        }
+        let counts = |period: &&Period| self.periods.contains(&period.name);
+        let mut costs = Vec::new();
+        for period in trials.periods.iter().filter(counts) {
+            let (start, end) = (period.steps.start as i64, (period.steps.end as i64).min(time));
+            if start < end {
+                costs.push(self.of_stretch(&rates.f_narrow(0, start, end - start)?, batch)?);
+            }
+        }
+        if costs.is_empty() {
+            let mut names: Vec<&str> = trials.periods.iter().map(|period| &*period.name).collect();
+            names.sort_unstable();
+            names.dedup();
+            let there = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+            let problem = format!("is {:?}, of which these trials have none", self.periods);
+            return Err(Error::config(
+                "rule.activity_penalty.periods",
+                problem,
+                format_args!("their periods: {there}"),
+            ));
+        }
+        Ok(Tensor::f_stack(&costs, 0)?.f_mean(None::<Kind>)?)
+    }
+
+    fn of_stretch(&self, rates: &Tensor, batch: usize) -> Result<Tensor> {
         let (time, _, units) = rates.size3()?;
         let entries = (time * units) as f64 * batch as f64;
         let mut cost = Tensor::zeros([], (rates.kind(), rates.device()));
@@ -174,9 +210,11 @@ mod tests {
 
     #[test]
     fn costs_of_rows_add_up() {
-        let penalty = ActivityPenalty { l1: 0.5, l2: 2.0 };
+        let penalty = ActivityPenalty { l1: 0.5, l2: 2.0, ..ActivityPenalty::default() };
         let rates = Tensor::from_slice(&[1.0, -2.0, 3.0, 0.0, -1.0, 0.5]).reshape([1, 3, 2]);
-        let share = |from, rows| penalty.cost(&rates.narrow(1, from, rows), 3).expect("three axes").double_value(&[]);
+        let trials = Trials::default();
+        let share =
+            |from, rows| penalty.cost(&rates.narrow(1, from, rows), &trials, 3).expect("three axes").double_value(&[]);
         // mean |r| = 7.5 / 6, mean r^2 = 15.25 / 6
         let by_hand = 0.5 * 7.5 / 6.0 + 2.0 * 15.25 / 6.0;
         assert!((share(0, 3) - by_hand).abs() < 1e-14);
@@ -184,9 +222,27 @@ mod tests {
     }
 
     #[test]
+    fn only_the_chosen_periods_cost_and_each_counts_alike() {
+        let rates = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0, 50.0, 6.0]).reshape([6, 1, 1]);
+        let periods = [("stimulus", 0..1), ("response", 1..4), ("wait", 4..5), ("response", 5..6)];
+        let periods = periods.into_iter().map(|(name, steps)| Period::new(name, steps.start, steps.end)).collect();
+        let trials = Trials { periods, ..Trials::default() };
+        let named = |name: &str| ActivityPenalty { l1: 0.5, l2: 1.0, periods: vec![name.into()] };
+        let cost = named("response").cost(&rates, &trials, 1).expect("there").double_value(&[]);
+        // means of 2, 3, 4 and of 6, and of their squares
+        let by_hand = 0.5 * (3.0 + 6.0) / 2.0 + (29.0 / 3.0 + 36.0) / 2.0;
+        assert!((cost - by_hand).abs() < 1e-13, "{cost}");
+        let error = named("delay").cost(&rates, &trials, 1).expect_err("no such period").to_string();
+        assert!(
+            error.contains("rule.activity_penalty.periods") && error.contains("response, stimulus, wait"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn negative_factors_are_refused() {
         let mut problems = Problems::under("rule.activity_penalty");
-        ActivityPenalty { l1: -1.0, l2: f64::NAN }.check(&mut problems);
+        ActivityPenalty { l1: -1.0, l2: f64::NAN, ..ActivityPenalty::default() }.check(&mut problems);
         let message = problems.into_result().expect_err("two problems").to_string();
         assert!(message.contains("rule.activity_penalty.l1 is -1, must be 0 or greater"), "{message}");
         assert!(message.contains("l2 is NaN"), "{message}");

@@ -143,15 +143,15 @@ fn follow(
     };
     with_grad(|| {
         let prepared = dynamics.prepare(&parameters, &setting)?;
-        let mut noise = stream.child("noise");
+        let mut random = stream.child("noise");
+        let mut before: Option<Tensor> = None;
         let mut drive = |inputs: &Tensor| -> Result<Vec<Tensor>> {
             let projected = dynamics.project(&prepared, inputs)?;
             let (time, batch, _) = inputs.size3()?;
-            Ok(match dynamics.noise(&prepared, time as usize, batch as usize, &mut noise)? {
-                Some(noise) => projected.f_add(&noise)?,
-                None => projected,
-            }
-            .unbind(0))
+            let noise = dynamics.noise(&prepared, time as usize, batch as usize, before.as_ref(), &mut random)?;
+            let Some(noise) = noise else { return Ok(projected.unbind(0)) };
+            before = noise.size().first().filter(|time| **time > 0).map(|time| noise.detach().select(0, time - 1));
+            Ok(projected.f_add(&noise)?.unbind(0))
         };
         let mut state = dynamics.initial_state(&prepared, trials.batch(), &mut stream.child("initial"))?;
         if let Some(settle) = &trials.settle {

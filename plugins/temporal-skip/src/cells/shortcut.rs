@@ -144,8 +144,15 @@ impl Dynamics for Mixed {
         self.inner.project(prepared, inputs)
     }
 
-    fn noise(&self, prepared: &Tensors, time: usize, batch: usize, stream: &mut Stream) -> Result<Option<Tensor>> {
-        self.inner.noise(prepared, time, batch, stream)
+    fn noise(
+        &self,
+        prepared: &Tensors,
+        time: usize,
+        batch: usize,
+        before: Option<&Tensor>,
+        stream: &mut Stream,
+    ) -> Result<Option<Tensor>> {
+        self.inner.noise(prepared, time, batch, before, stream)
     }
 
     fn step(

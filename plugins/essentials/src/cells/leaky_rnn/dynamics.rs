@@ -97,10 +97,17 @@ impl Dynamics for Leaky {
         projection::project(prepared, inputs)
     }
 
-    fn noise(&self, prepared: &Tensors, time: usize, batch: usize, stream: &mut Stream) -> Result<Option<Tensor>> {
+    fn noise(
+        &self,
+        prepared: &Tensors,
+        time: usize,
+        batch: usize,
+        before: Option<&Tensor>,
+        stream: &mut Stream,
+    ) -> Result<Option<Tensor>> {
         let like = prepared.get(RECURRENT)?;
         let shape = [time as i64, batch as i64, self.cell.hidden as i64];
-        noise::draw(prepared, shape, (like.kind(), like.device()), stream)
+        noise::draw(prepared, shape, (like.kind(), like.device()), before, stream)
     }
 
     fn step(

@@ -41,7 +41,7 @@ pub enum NoiseKind {
     Continuous,
     /// An Ornstein-Uhlenbeck process of size `sigma` for each unit, `eta' = (1 - a) eta + sqrt(2 a) xi` with `a = dt / correlation`;
     /// with `integration = "exact"` `eta' = exp(-a) eta + sqrt(1 - exp(-2 a)) xi`, whose variance does not depend on the step. It
-    /// starts from a standard normal at the beginning of the trial and of each segment of a closed loop.
+    /// starts from a standard normal where the network starts, before settling, and goes on to the end of the trial.
     Correlated,
     /// As `correlated`, with the exact process whatever the integration of the cell.
     ExactlyCorrelated,
@@ -95,21 +95,24 @@ impl Noise {
     }
 }
 
-/// The noise of all steps, `[time, batch, unit]`, or none.
+/// The noise of all steps, `[time, batch, unit]`, or none; `before`, `[batch, unit]`, is that of the step before the first.
 pub(in crate::cells) fn draw(
     prepared: &Tensors,
     shape: [i64; 3],
     (kind, device): (Kind, synfire::tch::Device),
+    before: Option<&Tensor>,
     stream: &mut Stream,
 ) -> Result<Option<Tensor>> {
     let Some(deviation) = prepared.find(DEVIATION) else { return Ok(None) };
     let white = stream.normal_tensor(&shape, kind, device);
     if let (Some(kept), Some(fresh)) = (prepared.find(KEPT), prepared.find(FRESH)) {
-        let mut steps = white.unbind(0);
-        // The first step is a draw from the standard normal; the others mix the last with a new one, in place.
-        for t in 1..steps.len() {
-            let before = steps[t - 1].f_mul(kept)?;
-            drop(steps[t].f_mul_(fresh)?.f_add_(&before)?);
+        // Each step mixes the last with a new draw, in place; the very first is a draw from the standard normal.
+        let mut last = before.map(|noise| noise.f_div(deviation)).transpose()?;
+        for mut step in white.unbind(0) {
+            if let Some(last) = last {
+                drop(step.f_mul_(fresh)?.f_add_(&last.f_mul(kept)?)?);
+            }
+            last = Some(step);
         }
     }
     Ok(Some(white.f_mul(deviation)?))

@@ -440,6 +440,32 @@ fn noise_has_the_size_and_the_correlation_it_says() {
     close(next, 0.09 * (-0.25f64).exp());
 }
 
+/// Noise of the last step of a stretch and of the first of the next, over many rows: the process does not notice the border, while
+/// white noise and one that begins anew do not know of each other.
+#[test]
+fn correlated_noise_goes_on_from_one_stretch_to_the_next() {
+    let probe = Probe::default();
+    let across = |kind, goes_on: bool| {
+        let noise = Noise { sigma: 0.3, kind, correlation: 4.0, ..Noise::default() };
+        let cell = LeakyRnn { hidden: 50, noise, ..LeakyRnn::default() };
+        let network = testing::network(&cell, &probe);
+        let prepared = network.dynamics.prepare(&network.parameters, &Setting::default()).expect("complete");
+        let mut stream = Stream::new(3);
+        let mut draw = |time, before: Option<&Tensor>| {
+            network.dynamics.noise(&prepared, time, 400, before, &mut stream).expect("prepared").expect("noise")
+        };
+        let last = draw(5, None).select(0, 4);
+        let first = draw(3, goes_on.then_some(&last)).select(0, 0);
+        (&last * &first).mean(Kind::Double).double_value(&[]) / last.square().mean(Kind::Double).double_value(&[])
+    };
+    // an autoregressive process keeps 1 - 1/4, or exp(-1/4); a coefficient of 20000 pairs is good to 0.007
+    let close = |found: f64, expected: f64| assert!((found - expected).abs() < 0.035, "{found} {expected}");
+    close(across(NoiseKind::Correlated, true), 0.75);
+    close(across(NoiseKind::ExactlyCorrelated, true), (-0.25f64).exp());
+    close(across(NoiseKind::Correlated, false), 0.0);
+    close(across(NoiseKind::PerStep, true), 0.0);
+}
+
 /// The layout of published networks: two fifths receive the input, the next two are read, the last fifth is faster.
 #[test]
 fn populations_receive_are_read_and_leak_by_themselves() {

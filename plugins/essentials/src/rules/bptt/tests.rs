@@ -152,8 +152,8 @@ fn activity_costs_the_same_on_the_fast_path() {
     let mut network = cell.build(&context, &Stream::new(1)).expect("fits");
     network.add_heads(&[0], &context, &Stream::new(1)).expect("memory");
     let workers = Workers::new(1).expect("one");
-    let penalty = ActivityPenalty { l1: 0.3, l2: 2.0 };
-    let cost = |rates: &Tensor, batch: usize| penalty.cost(rates, batch);
+    let penalty = ActivityPenalty { l1: 0.3, l2: 2.0, ..ActivityPenalty::default() };
+    let cost = |rates: &Tensor, trials: &Trials, batch: usize| penalty.cost(rates, trials, batch);
     let lesson = Lesson::default();
     let gradient = |fast: bool, cost: Option<&RateCost>| {
         let (setting, stream) = (Setting::default(), Stream::new(2));
