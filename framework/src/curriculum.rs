@@ -31,7 +31,8 @@ pub trait Curriculum: Debug + Send + Sync {
     fn next(&self, history: &History, task: &TaskSpec, context: &LessonContext) -> Result<Step>;
 
     /// How many of the last updates the history should keep for it. Default: none.
-    fn memory(&self) -> usize {
+    fn memory(&self, registry: &Registry) -> usize {
+        let _ = registry;
         0
     }
 }

@@ -12,6 +12,7 @@ use crate::run::{Checkpoint, RunDir};
 use crate::workers::{Workers, guarded};
 use crate::{Error, Experiment, Registry, Result, Stream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 mod log;
 mod session;
@@ -47,6 +48,8 @@ struct Trainer<'a> {
     learner: Box<dyn Learner>,
     history: History,
     log: Log,
+    /// How many of the last updates the curriculum wants to see.
+    memory: usize,
 }
 
 impl<'a> Trainer<'a> {
@@ -92,6 +95,7 @@ impl<'a> Trainer<'a> {
             learner,
             history,
             log,
+            memory: parts.curriculum.memory(session.registry),
         })
     }
 
@@ -189,6 +193,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn update(&mut self) -> Result<()> {
+        let began = Instant::now();
         let lesson = self.history.lesson().cloned().unwrap_or_default();
         let index = self.history.updates;
         let batch = self.parts.rule.batch().unwrap_or(self.experiment.training.batch);
@@ -225,13 +230,14 @@ impl<'a> Trainer<'a> {
         let record = UpdateRecord { update, loss: report.loss, accuracy: report.accuracy };
         self.observer.update(self.member, &record);
         self.history.tally.add(report.loss, report.accuracy, report.gradient_norm);
-        let memory = self.parts.curriculum.memory();
+        let memory = self.memory;
         if memory > 0 {
             if self.history.recent.len() == memory {
                 self.history.recent.pop_front();
             }
             self.history.recent.push_back(record);
         }
+        self.log.spend(began.elapsed());
         Ok(())
     }
 

@@ -67,7 +67,7 @@ pub(super) fn check(registry: &Registry, findings: &mut Findings) {
                     }
                 }
             }
-            grow(&mut history, &spec, pattern != 0 && round % pattern == 0, curriculum.memory());
+            grow(&mut history, &spec, pattern != 0 && round % pattern == 0, curriculum.memory(registry));
         }
     }
 }

@@ -8,14 +8,14 @@ use crate::storage::JsonLines;
 use crate::storage::float::to_value;
 use crate::storage::tensorboard::EventWriter;
 use serde_json::{Map, Value, json};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Writes metrics; what a resumed run had written beyond its checkpoint is dropped and written again.
 pub(super) struct Log {
     lines: JsonLines,
     events: EventWriter,
-    began: Instant,
-    before: f64,
+    /// Time that updates took, without evaluations and without waiting for other members.
+    seconds: f64,
 }
 
 impl Log {
@@ -23,16 +23,20 @@ impl Log {
     pub fn open(dir: &RunDir, updates: u64) -> Result<Self> {
         let kept = |line: &Value| line["update"].as_u64().is_some_and(|update| update <= updates);
         let lines = JsonLines::open(dir.metrics_path(), kept)?;
-        let before = dir.metrics()?.last().and_then(|line| line["seconds"].as_f64()).unwrap_or(0.0);
+        let seconds = dir.metrics()?.last().and_then(|line| line["seconds"].as_f64()).unwrap_or(0.0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
         let events = EventWriter::create(dir.path(), now)?;
-        Ok(Self { lines, events, began: Instant::now(), before })
+        Ok(Self { lines, events, seconds })
+    }
+
+    /// Add the time that an update took.
+    pub fn spend(&mut self, time: Duration) {
+        self.seconds += time.as_secs_f64();
     }
 
     /// Write an evaluation that was made now.
     pub fn evaluation(&mut self, evaluation: &Evaluation, lesson: &Lesson, tally: &Tally) -> Result<()> {
-        let seconds = self.before + self.began.elapsed().as_secs_f64();
-        self.write(evaluation, lesson, tally, Some(seconds))
+        self.write(evaluation, lesson, tally, Some(self.seconds))
     }
 
     fn write(&mut self, evaluation: &Evaluation, lesson: &Lesson, tally: &Tally, seconds: Option<f64>) -> Result<()> {

@@ -11,7 +11,7 @@ impl<T: Curriculum + Serialize> Curriculum for Guard<T> {
     fn check(&self, registry: &Registry, problems: &mut Problems) {
         let facts = || {
             self.needs(registry);
-            self.memory();
+            self.memory(registry);
         };
         self.fence.check(problems, |problems| self.inner.check(registry, problems), facts);
     }
@@ -24,7 +24,7 @@ impl<T: Curriculum + Serialize> Curriculum for Guard<T> {
         self.fence.call("next", || self.inner.next(history, task, context))
     }
 
-    fn memory(&self) -> usize {
-        self.fence.fact("memory", 0, || self.inner.memory())
+    fn memory(&self, registry: &Registry) -> usize {
+        self.fence.fact("memory", 0, || self.inner.memory(registry))
     }
 }

@@ -124,7 +124,7 @@ impl Dynamics for Double {
         called("project");
         Ok(Tensor::from(1.0))
     }
-    fn noise(&self, _: &Tensors, _: usize, _: usize, _: &mut Stream) -> Result<Option<Tensor>> {
+    fn noise(&self, _: &Tensors, _: usize, _: usize, _: Option<&Tensor>, _: &mut Stream) -> Result<Option<Tensor>> {
         called("noise");
         Ok(None)
     }
@@ -167,7 +167,7 @@ impl Curriculum for Double {
         called("next");
         Ok(Step::Stop { reason: "enough".into() })
     }
-    fn memory(&self) -> usize {
+    fn memory(&self, _: &Registry) -> usize {
         called("memory");
         3
     }
@@ -318,7 +318,7 @@ impl Bench {
                 dynamics.prepare(&none, &self.setting)?;
                 dynamics.initial_state(&none, 1, &mut stream)?;
                 drop(dynamics.project(&none, &one)?);
-                dynamics.noise(&none, 1, 1, &mut stream)?;
+                dynamics.noise(&none, 1, 1, None, &mut stream)?;
                 dynamics.step(&clock, &none, &none, &one, None)?;
                 dynamics.gates(&clock, &none, &none, &one, None)?;
                 drop(dynamics.rates(&none)?);
@@ -328,7 +328,7 @@ impl Bench {
                 curriculum.check(&self.registry, &mut problems);
                 problems.into_result()?;
                 curriculum.needs(&self.registry);
-                assert_eq!(curriculum.memory(), 3);
+                assert_eq!(curriculum.memory(&self.registry), 3);
                 let context = LessonContext { registry: &self.registry, stream };
                 curriculum.next(&History::default(), &TaskSpec::nothing(), &context)?;
             }

@@ -225,12 +225,8 @@ impl Curriculum for Staged {
         }
     }
 
-    fn memory(&self) -> usize {
-        // Without a registry the inner one cannot be asked; this is more than any keeps.
-        match self.inner.name.as_str() {
-            "fixed-budget" | "direct" | "threshold" => 0,
-            _ => 10_000,
-        }
+    fn memory(&self, registry: &Registry) -> usize {
+        registry.build(&self.inner, "inner").map_or(0, |inner| inner.memory(registry))
     }
 }
 
