@@ -97,7 +97,7 @@ pub fn error_value(error: &Error) -> Value {
         Error::Config(problems) => json!({ "problems": problems }),
         Error::Unknown { kind, name, near } => json!({ "what": kind, "name": name, "near": near }),
         Error::Shape { what, expected, found } => json!({ "what": what, "expected": expected, "found": found }),
-        Error::NotFinite { what, update } => json!({ "what": what, "update": update }),
+        Error::NotFinite { what, update, caution } => json!({ "what": what, "update": update, "caution": caution }),
         Error::Panicked { component, .. } => json!({ "component": component }),
         Error::Io { path, .. } => json!({ "path": path }),
         Error::Plugin(refusal) => json!({

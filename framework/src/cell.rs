@@ -198,6 +198,13 @@ pub trait Dynamics: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Why states may grow without bound under these conditions and which option helps, in one sentence: said where a loss or a
+    /// gradient is not finite. Default: nothing is known.
+    fn caution(&self, setting: &Setting) -> Option<String> {
+        let _ = setting;
+        None
+    }
+
     /// What the fast path may take over under these conditions. Default: nothing, the rollout calls `step`.
     fn form(&self, setting: &Setting) -> Form {
         let _ = setting;

@@ -18,6 +18,9 @@ pub struct Problem {
     pub remedy: String,
 }
 
+/// What helps where numbers are not finite and nothing else is known.
+const SMALLER_STEPS: &str = "lower the learning rate or the clipping bound, then resume from the last checkpoint";
+
 /// What can go wrong, by what the reader must do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -46,14 +49,14 @@ pub enum Error {
         found: String,
     },
     /// Training produced a NaN or an infinity.
-    #[error(
-        "{what} is not finite at update {update}; lower the learning rate or the clipping bound, then resume from the last checkpoint"
-    )]
+    #[error("{what} is not finite at update {update}; {}", .caution.as_deref().unwrap_or(SMALLER_STEPS))]
     NotFinite {
         /// Which quantity.
         what: String,
-        /// The update at which it appeared.
+        /// The update at which it appeared; rules need not know it.
         update: u64,
+        /// What the network's cell knows of the reason and of a remedy; rules need not ask it.
+        caution: Option<String>,
     },
     /// Two parts that cannot work together.
     #[error("{needs}: {because}")]

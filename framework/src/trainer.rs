@@ -1,6 +1,6 @@
 //! The one loop over updates: lesson, trials, update, evaluation, checkpoint, stop.
 
-use crate::cell::{BuildContext, Mode};
+use crate::cell::{BuildContext, Mode, Setting};
 use crate::curriculum::{Evaluation, History, Lesson, LessonRecord, Step, UpdateRecord};
 use crate::evaluate::Evaluator;
 use crate::experiment::Parts;
@@ -218,14 +218,14 @@ impl<'a> Trainer<'a> {
             guarded(&format!("rule '{}'", self.experiment.rule.name), || learner.update(network, trials, &rollout))
                 .map_err(|error| match error {
                     // A learner does not know how many updates there were.
-                    Error::NotFinite { what, .. } => Error::NotFinite { what, update: index + 1 },
+                    Error::NotFinite { what, .. } => not_finite(what, index + 1, network, &rollout.setting),
                     other => other,
                 })?;
         self.network.bound()?;
         self.history.updates += 1;
         let update = self.history.updates;
         if !report.loss.is_finite() {
-            return Err(Error::NotFinite { what: "the loss".into(), update });
+            return Err(not_finite("the loss".into(), update, network, &rollout.setting));
         }
         let record = UpdateRecord { update, loss: report.loss, accuracy: report.accuracy };
         self.observer.update(self.member, &record);
@@ -257,7 +257,8 @@ impl<'a> Trainer<'a> {
         let stream = self.trial_root.child("evaluation").at(at);
         let results = evaluator.run(&self.network, &lesson, self.experiment.training.evaluation_trials, &stream)?;
         if let Some(what) = crate::network::first_not_finite(&self.network.parameters) {
-            return Err(Error::NotFinite { what: format!("parameter '{what}'"), update: self.history.updates });
+            let setting = self.parts.setting(&lesson, Mode::Training);
+            return Err(not_finite(format!("parameter '{what}'"), self.history.updates, &self.network, &setting));
         }
         Ok(Evaluation {
             update: self.history.updates,
@@ -298,6 +299,11 @@ impl<'a> Trainer<'a> {
             None => self.judge(),
         }
     }
+}
+
+/// The error of a quantity that is not finite, with what the cell knows about it.
+fn not_finite(what: String, update: u64, network: &Network, setting: &Setting) -> Error {
+    Error::NotFinite { what, update, caution: network.dynamics.caution(setting) }
 }
 
 /// A new network and its learner.

@@ -62,7 +62,7 @@ impl Learner for BySigns {
     fn update(&mut self, network: &mut Network, trials: Trials, rollout: &Rollout) -> Result<StepReport> {
         let found = rollout.gradient(network, &trials, None, |_| true)?;
         if let Some(name) = first_not_finite(&found.gradients) {
-            return Err(Error::NotFinite { what: format!("the gradient of '{name}'"), update: 0 });
+            return Err(Error::NotFinite { what: format!("the gradient of '{name}'"), update: 0, caution: None });
         }
         let factor = rollout.setting.schedule.get("learning_rate_factor").copied().unwrap_or(1.0);
         let DylibExample { learning_rate, momentum } = self.rule;

@@ -111,6 +111,10 @@ impl Dynamics for Equations {
         self.fence.call("bounded", || self.inner.bounded(name, parameter))
     }
 
+    fn caution(&self, setting: &Setting) -> Option<String> {
+        self.fence.fact("caution", None, || self.inner.caution(setting))
+    }
+
     fn form(&self, setting: &Setting) -> Form {
         self.fence.fact("form", Form::Opaque, || self.inner.form(setting))
     }

@@ -148,6 +148,10 @@ impl Dynamics for Double {
         called("bounded");
         Ok(None)
     }
+    fn caution(&self, _: &Setting) -> Option<String> {
+        called("caution");
+        None
+    }
     fn form(&self, _: &Setting) -> Form {
         called("form");
         Form::Opaque
@@ -313,6 +317,7 @@ impl Bench {
                 let (none, one) = (Tensors::new(), Tensor::from(1.0));
                 let clock = Clock { step: 0, since_border: 0, period: "", setting: &self.setting };
                 dynamics.constant("x");
+                dynamics.caution(&self.setting);
                 dynamics.form(&self.setting);
                 dynamics.bounded("x", &one)?;
                 dynamics.prepare(&none, &self.setting)?;

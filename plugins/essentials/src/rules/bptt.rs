@@ -177,7 +177,7 @@ impl Learner for Descent {
                 (true, Some(name)) => format!("the gradient of '{name}'"),
                 (true, None) => "the norm of the gradient".to_string(),
             };
-            return Err(Error::NotFinite { what, update: 0 });
+            return Err(Error::NotFinite { what, update: 0, caution: None });
         }
         let factor = rollout.setting.schedule.get("learning_rate_factor").copied().unwrap_or(1.0);
         self.stepper.step(&mut network.parameters, &found.gradients, factor)?;

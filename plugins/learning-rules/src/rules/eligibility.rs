@@ -100,7 +100,7 @@ impl Learner for Traced {
         if !found.loss.is_finite() || !norm.is_finite() {
             let gradient = first_not_finite(&found.gradients).unwrap_or_default();
             let what = if found.loss.is_finite() { format!("the gradient of '{gradient}'") } else { "the loss".into() };
-            return Err(Error::NotFinite { what, update: 0 });
+            return Err(Error::NotFinite { what, update: 0, caution: None });
         }
         let factor = rollout.setting.schedule.get("learning_rate_factor").copied().unwrap_or(1.0);
         self.stepper.step(&mut network.parameters, &found.gradients, factor)?;

@@ -229,7 +229,7 @@ impl Learner for Trajectory {
         let scores = rollout.task.score(&played.trials, &played.outputs)?;
         let loss = scores.loss.double_value(&[]);
         if !loss.is_finite() {
-            return Err(Error::NotFinite { what: "the output".into(), update: 0 });
+            return Err(Error::NotFinite { what: "the output".into(), update: 0, caution: None });
         }
         let right: Option<Vec<f64>> =
             scores.heads.iter().map(|head| head.accuracy.as_ref().map(|a| a.double_value(&[]))).collect();

@@ -461,7 +461,7 @@ impl Learner for Pupil {
         self.trials += 1;
         let (loss, accuracy) = judged(rollout, &played.trials, &played.outputs)?;
         if !loss.is_finite() {
-            return Err(Error::NotFinite { what: "the output".into(), update: 0 });
+            return Err(Error::NotFinite { what: "the output".into(), update: 0, caution: None });
         }
         Ok(StepReport { loss, accuracy, gradient_norm: None })
     }

@@ -216,7 +216,7 @@ impl Learner for Population {
         order.sort_by(|a, b| loss(*a).total_cmp(&loss(*b)));
         let best = order[0];
         if loss(best).is_infinite() {
-            return Err(Error::NotFinite { what: "the loss of every member".into(), update: 0 });
+            return Err(Error::NotFinite { what: "the loss of every member".into(), update: 0, caution: None });
         }
         for (name, all) in self.members.iter() {
             network.parameters.insert(name, all.f_get(best as i64)?.copy());

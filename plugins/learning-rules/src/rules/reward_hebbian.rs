@@ -393,7 +393,7 @@ impl Learner for Kicked {
         let errors = values_f64(&rollout.task.errors(&traced.trials, &traced.outputs)?);
         let (loss, accuracy) = judged(rollout, &traced.trials, &traced.outputs)?;
         if errors.iter().any(|error| !error.is_finite()) {
-            return Err(Error::NotFinite { what: "the error of a trial".into(), update: 0 });
+            return Err(Error::NotFinite { what: "the error of a trial".into(), update: 0, caution: None });
         }
         let rewards = match self.rule.reward {
             Reward::RealTime => Some(self.rewards(&traced, rollout, network.readout.outputs)?),

@@ -216,6 +216,20 @@ impl Dynamics for Mixed {
         self.inner.bounded(name, parameter)
     }
 
+    fn caution(&self, setting: &Setting) -> Option<String> {
+        let Mixing { theta, beta, extrapolation, .. } = self.shortcut.active(setting).ok()??;
+        let remedy = match extrapolation {
+            Extrapolation::None => return self.inner.caution(setting),
+            Extrapolation::First => "lower cell.theta, raise cell.beta, or set cell.increment = \"previous-step\"",
+            Extrapolation::Last => "lower cell.theta, or raise cell.beta",
+        };
+        Some(format!(
+            "every {theta} steps the state is carried along by {theta} increments with a share of {}, which grows without bound where \
+             an increment is large for the state: {remedy}",
+            1.0 - beta
+        ))
+    }
+
     fn form(&self, setting: &Setting) -> Form {
         let inner = self.inner.form(setting);
         match (self.shortcut.active(setting), inner) {

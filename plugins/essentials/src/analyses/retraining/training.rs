@@ -81,7 +81,7 @@ impl Plan {
                 });
                 Ok(Course { level, accuracies: accuracies.collect::<Result<_>>()?, diverged: None })
             }
-            Err(Error::NotFinite { what, update }) => Ok(Course {
+            Err(Error::NotFinite { what, update, .. }) => Ok(Course {
                 level,
                 accuracies: vec![f64::NAN; self.evaluations as usize],
                 diverged: Some(format!("{what} at update {update}")),
