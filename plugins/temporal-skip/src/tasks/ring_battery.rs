@@ -12,8 +12,9 @@ use synfire::{Component, Error, Lesson, Problems, Properties, Registry, Result, 
 /// Several ring tasks at once, told apart by the rule inputs; all twenty unless said otherwise.
 ///
 /// In training the tasks take turns by the structure of their trials, which all trials of a batch share: one update with one stimulus
-/// and no delay, one with a delay, one with two stimuli. The trials of a batch are dealt out to the tasks whose turn it is. In an
-/// evaluation each batch has trials of all tasks, the shorter ones followed by silence that does not count.
+/// and no delay, one with a delay, one with two stimuli. The trials of a batch are dealt out to the tasks whose turn it is, or each
+/// of these has `trials_per_task`. In an evaluation each batch has trials of all tasks, the shorter ones followed by silence that
+/// does not count.
 ///
 /// inputs  `[time, batch, 85]`, targets `[time, batch, 33]`, weight `[time, batch]`: those of the tasks, see `ring-go`
 ///
@@ -22,8 +23,7 @@ use synfire::{Component, Error, Lesson, Problems, Properties, Registry, Result, 
 /// Conditions: those of the tasks.
 ///
 /// Source: Yang, Joglekar, Song, Newsome & Wang 2019, doi:10.1038/s41593-018-0310-2, for the twenty rules; Soo, Goudar & Wang 2023,
-/// doi:10.1101/2023.10.10.561588, for these trials and three steps of the optimiser a turn. Differs: every structure gets the same
-/// number of trials an update, the published code 20 for each of its tasks.
+/// doi:10.1101/2023.10.10.561588, for these trials and three steps of the optimiser a turn; their code has `trials_per_task = 20`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RingBattery {
@@ -36,12 +36,17 @@ pub struct RingBattery {
     pub non_match: NonMatch,
     /// Short names of the tasks, such as `go` or `dlydm1`; empty for all twenty.
     pub tasks: Vec<String>,
+    /// Trials of each task in a training batch in which it has its turn, whatever the batch's size: turns of many tasks have larger
+    /// batches than those of few. Left out, all batches have the size that training asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub trials_per_task: Option<usize>,
 }
 
 impl Default for RingBattery {
     fn default() -> Self {
         let Ring { dt_ms, timing, non_match, .. } = Ring::of(&RULES[0]);
-        Self { dt_ms, timing, non_match, tasks: Vec::new() }
+        Self { dt_ms, timing, non_match, tasks: Vec::new(), trials_per_task: None }
     }
 }
 
@@ -94,6 +99,9 @@ impl Task for RingBattery {
                 format_args!("there are: {}", known()),
             );
         }
+        if let Some(trials) = self.trials_per_task {
+            problems.require((1..=100_000).contains(&trials), "trials_per_task", trials, "between 1 and 100000");
+        }
     }
 
     fn spec(&self) -> TaskSpec {
@@ -110,6 +118,10 @@ impl Task for RingBattery {
         let chosen: Vec<_> = match lesson.mode {
             Mode::Training => rules.into_iter().filter(|rule| rule.structure == turn).collect(),
             Mode::Evaluation => rules,
+        };
+        let batch = match (lesson.mode, self.trials_per_task) {
+            (Mode::Training, Some(each)) => each * chosen.len(),
+            _ => batch,
         };
         let rows: Vec<Row> = (0..batch).map(|row| self.ring(chosen[row % chosen.len()]).row(stream, row)).collect();
         let of = |structure: Structure| chosen.iter().find(|rule| rule.structure == structure);
@@ -162,6 +174,20 @@ mod tests {
         assert_eq!(rules(&turn(2))[..9], [11, 12, 13, 14, 15, 16, 17, 18, 19]);
         assert_eq!(rules(&turn(3)), rules(&turn(0)));
         assert_eq!(turn(2).periods.len(), 5);
+    }
+
+    #[test]
+    fn every_task_may_have_as_many_trials_as_any_other() {
+        let task = RingBattery { trials_per_task: Some(20), ..RingBattery::default() };
+        let batches = [0, 1, 2].map(|update| draw(&task, &Lesson { update, ..Lesson::default() }, 7));
+        assert_eq!(batches.each_ref().map(Trials::batch), [180, 40, 180]);
+        for (batch, tasks) in batches.iter().zip([9, 2, 9]) {
+            let (found, of_first) = (rules(batch), rules(batch)[0]);
+            assert_eq!(found.iter().filter(|rule| **rule == of_first).count(), 20, "of {tasks}");
+            assert_eq!(batch.targets[0].total, 20.0 * f64::from(tasks));
+        }
+        let lesson = Lesson { mode: Mode::Evaluation, ..Lesson::default() };
+        assert_eq!(draw(&task, &lesson, 40).batch(), 40);
     }
 
     #[test]

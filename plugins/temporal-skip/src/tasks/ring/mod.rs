@@ -2,6 +2,8 @@
 
 mod bump;
 mod draw;
+mod epochs;
+mod padded;
 mod performance;
 mod rule;
 #[cfg(test)]
@@ -9,9 +11,11 @@ mod tests;
 mod trials;
 
 pub use bump::{bump, decode, distance};
+pub(super) use epochs::steps;
+pub(super) use padded::padded;
 pub use performance::{ByRule, Performance, by_rule};
 pub use rule::{Content, RULES, Rule, Structure};
-pub(super) use trials::{Ring, Row, padded, spec, steps, trials};
+pub(super) use trials::{Ring, Row, spec, trials};
 
 use performance::share;
 use schemars::JsonSchema;

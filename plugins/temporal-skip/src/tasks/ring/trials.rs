@@ -2,11 +2,11 @@
 
 use super::bump::{FLOOR, UNITS, bump};
 use super::draw::{Drawn, Stimulus};
-use super::rule::{RULES, Rule, Structure};
+use super::epochs::{Epochs, steps};
+use super::rule::{RULES, Rule};
 use super::{NonMatch, RESPONSE_START, RULE, SilentRing, Timing};
 use std::collections::BTreeMap;
-use synfire::cell::Mode;
-use synfire::task::{Answer, Loss, Objective, Period, Target};
+use synfire::task::{Answer, Loss, Objective, Target};
 use synfire::tch::Tensor;
 use synfire::{Error, Lesson, Problems, Result, Stream, TaskSpec, Trials};
 
@@ -41,76 +41,6 @@ pub struct Ring {
     pub non_match: NonMatch,
 }
 
-/// The epochs of trials that are drawn together, in steps.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Epochs {
-    /// Names and lengths; the last is the response.
-    pub epochs: Vec<(&'static str, usize)>,
-    pub settle: usize,
-    pub free: usize,
-}
-
-impl Epochs {
-    /// First step of the response.
-    pub fn response_start(&self) -> usize {
-        self.epochs.iter().rev().skip(1).map(|(_, steps)| steps).sum()
-    }
-
-    pub fn total(&self) -> usize {
-        self.epochs.iter().map(|(_, steps)| steps).sum()
-    }
-
-    /// Number of steps that count before the response, and in it.
-    fn windows(&self) -> (usize, usize) {
-        let start = self.response_start();
-        (start.saturating_sub(self.free), (self.total() - start).saturating_sub(self.free))
-    }
-
-    pub fn periods(&self) -> Vec<Period> {
-        let mut from = 0;
-        let period = |(name, steps): &(&str, usize)| {
-            from += steps;
-            Period::new(*name, from - steps, from)
-        };
-        self.epochs.iter().map(period).collect()
-    }
-}
-
-/// A duration in whole steps, rounded down; the addition makes up for quotients like 0.3 / 0.1.
-pub fn steps(duration_ms: f64, dt_ms: f64) -> usize {
-    (duration_ms / dt_ms + 1e-6).floor().max(0.0) as usize
-}
-
-impl Timing {
-    /// Report what is out of range.
-    pub fn check(&self, dt_ms: f64, problems: &mut Problems) {
-        let all = [
-            ("settle_ms", self.settle_ms),
-            ("fixation_ms", self.fixation_ms),
-            ("stimulus_ms", self.stimulus_ms),
-            ("delay_ms", self.delay_ms),
-            ("response_ms", self.response_ms),
-            ("jitter_ms", self.jitter_ms),
-            ("free_ms", self.free_ms),
-        ];
-        for (field, value) in all {
-            let fits = (0.0..1e9).contains(&value) && value / dt_ms < 1e7;
-            problems.require(fits, field, value, "0 or more, and below 10 million steps");
-        }
-        for (field, value) in [("fixation_ms", self.fixation_ms), ("stimulus_ms", self.stimulus_ms)] {
-            let fits = steps(value, dt_ms) > steps(self.jitter_ms, dt_ms);
-            problems.require(fits, field, value, &format!("more than jitter_ms = {} by a step", self.jitter_ms));
-        }
-        let fits = steps(self.response_ms, dt_ms) > steps(self.free_ms, dt_ms);
-        problems.require(
-            fits,
-            "response_ms",
-            self.response_ms,
-            &format!("more than free_ms = {} by a step", self.free_ms),
-        );
-    }
-}
-
 impl Ring {
     /// A rule with the published times.
     pub fn of(rule: &'static Rule) -> Self {
@@ -141,34 +71,6 @@ impl Ring {
         }
         let problem = format!("sets the time step to {dt} ms, with which an epoch of '{task}' has no step that counts");
         Err(Error::config("curriculum", problem, "use smaller steps"))
-    }
-
-    /// The epochs of one batch.
-    pub fn epochs(&self, dt_ms: f64, mode: Mode, stream: &Stream) -> Epochs {
-        let timing = &self.timing;
-        let named: &[(&'static str, f64)] = match self.rule.structure {
-            Structure::Immediate => &[("fixation", timing.fixation_ms), ("stimulus", timing.stimulus_ms)],
-            Structure::Delayed => {
-                &[("fixation", timing.fixation_ms), ("stimulus", timing.stimulus_ms), ("delay", timing.delay_ms)]
-            }
-            Structure::TwoStimuli => &[
-                ("fixation", timing.fixation_ms),
-                ("first-stimulus", timing.stimulus_ms),
-                ("delay", timing.delay_ms),
-                ("second-stimulus", timing.stimulus_ms),
-            ],
-        };
-        let jitter = if mode == Mode::Training { steps(timing.jitter_ms, dt_ms) } else { 0 };
-        let mut stream = stream.child("jitter");
-        let mut epochs: Vec<(&'static str, usize)> = Vec::new();
-        for (name, duration) in named {
-            let length = steps(*duration, dt_ms);
-            let shift = if jitter > 0 { stream.below(2 * jitter as u64) as usize } else { jitter };
-            let least = usize::from(*duration > 0.0);
-            epochs.push((name, (length + shift).saturating_sub(jitter).max(least)));
-        }
-        epochs.push(("response", steps(timing.response_ms, dt_ms)));
-        Epochs { epochs, settle: steps(timing.settle_ms, dt_ms), free: steps(timing.free_ms, dt_ms) }
     }
 
     /// Trials of this rule alone.
@@ -288,49 +190,4 @@ pub fn conditions(rows: &[Row], response_start: usize) -> BTreeMap<String, Vec<f
         ("angle".to_string(), column(&last)),
         ("difference".to_string(), column(&|row| row.drawn.difference)),
     ])
-}
-
-/// Trials of different lengths as one batch, each part with the places of its rows: shorter ones are followed by silence that does
-/// not count. Periods are kept where all rows share them.
-pub fn padded(mut parts: Vec<(Vec<usize>, Trials)>, batch: usize) -> Result<Trials> {
-    if let [(places, _)] = &parts[..]
-        && places.iter().copied().eq(0..batch)
-        && let Some((_, only)) = parts.pop()
-    {
-        return Ok(only);
-    }
-    let time = parts.iter().map(|(_, trials)| trials.time()).max().unwrap_or(0);
-    let mut order = vec![0i64; batch];
-    let places = parts.iter().flat_map(|(places, _)| places);
-    for (index, place) in places.enumerate() {
-        order[*place] = index as i64;
-    }
-    let order = Tensor::from_slice(&order);
-    let joined = |pick: &dyn Fn(&Trials) -> Option<Tensor>| -> Result<Tensor> {
-        let mut padded = Vec::new();
-        for (_, trials) in &parts {
-            let own = pick(trials).ok_or_else(|| Error::Failed("trials of a ring task lack a target".into()))?;
-            let mut shape = own.size();
-            shape[0] = time as i64 - shape[0];
-            padded.push(Tensor::f_cat(&[&own, &Tensor::f_zeros(&shape, (own.kind(), own.device()))?], 0)?);
-        }
-        Ok(Tensor::f_cat(&padded, 1)?.f_index_select(1, &order)?)
-    };
-    let target = |t: &Trials| t.targets.first().map(|target| target.values.shallow_clone());
-    let weight = |t: &Trials| t.targets.first().and_then(|target| target.weight.as_ref()).map(Tensor::shallow_clone);
-    let mut all = Target::new(0, None, Answer::EveryStep, joined(&target)?, Some(joined(&weight)?));
-    all.total = batch as f64;
-    let settle = match parts.iter().map(|(_, t)| t.settle.as_ref()).collect::<Option<Vec<_>>>() {
-        Some(settling) => Some(Tensor::f_cat(&settling, 1)?.f_index_select(1, &order)?),
-        None => None,
-    };
-    let mut conditions: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for (places, trials) in &parts {
-        for (name, column) in &trials.conditions {
-            let all = conditions.entry(name.clone()).or_insert_with(|| vec![0.0; batch]);
-            places.iter().zip(column).for_each(|(place, value)| all[*place] = *value);
-        }
-    }
-    let inputs = joined(&|t: &Trials| Some(t.inputs.shallow_clone()))?;
-    Ok(Trials { inputs, targets: vec![all], answer: Answer::EveryStep, settle, conditions, ..Trials::default() })
 }
