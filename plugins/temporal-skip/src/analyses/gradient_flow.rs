@@ -59,6 +59,10 @@ impl Default for GradientFlow {
     }
 }
 
+/// The network at the end of training, and the unrolling that is not step by step.
+const TRAINED: &str = "trained";
+const WITH_SHORTCUTS: &str = "with shortcuts";
+
 /// What was found of one network under one unrolling.
 struct Flow {
     network: &'static str,
@@ -92,7 +96,7 @@ impl Analysis for GradientFlow {
         let stream = subject.stream.child("flow");
         let trials = run.trials(&lesson, self.trials, &stream)?;
         let mut flows = Vec::new();
-        for (name, at) in [("before training", At::Initial), ("trained", At::Last)] {
+        for (name, at) in [("before training", At::Initial), (TRAINED, At::Last)] {
             let network = match run.network(at) {
                 Ok(network) => network,
                 // Some runs, such as imported ones, have no first checkpoint.
@@ -103,11 +107,14 @@ impl Analysis for GradientFlow {
             if heads.iter().any(|head| !network.readout.heads.contains(head)) {
                 continue;
             }
-            for (unrolling, mode) in [("step by step", Mode::Evaluation), ("with shortcuts", Mode::Training)] {
+            for (unrolling, mode) in [("step by step", Mode::Evaluation), (WITH_SHORTCUTS, Mode::Training)] {
                 let setting = run.parts.setting(&lesson, mode);
                 let mut flow = guarded("cell", || follow(run, &network, &trials, &lesson, &setting, &stream))?;
                 (flow.network, flow.unrolling) = (name, unrolling);
-                flows.push(flow);
+                // A cell without shortcuts says the same twice.
+                if flows.last().is_none_or(|last: &Flow| last.network != name || last.norms != flow.norms) {
+                    flows.push(flow);
+                }
             }
         }
         let mut findings = self.findings(&flows, &trials, &run.label)?;
@@ -224,27 +231,26 @@ impl GradientFlow {
             }
         }
         findings.tables.push(table);
-        let same = flows.chunks(2).all(|pair| matches!(pair, [a, b] if a.norms == b.norms));
-        if same {
-            findings.note(
-                "both unrollings are the same: the cell has no shortcuts; use skip or dynamics-aligned around it",
-            );
+        let shortcuts = flows.iter().any(|flow| flow.unrolling == WITH_SHORTCUTS);
+        if !shortcuts {
+            findings.note("the cell has no shortcuts; use skip or dynamics-aligned around it");
         }
         let rows: Vec<Vec<f64>> = flows.iter().map(|flow| flow.norms.clone()).collect();
         findings.array("norm", synfire::storage::array::Array::from_rows(&rows)?);
         let mut panel = Panel::new("").x("step").y(Axis::new("norm of dL / dr").log()).marks(borders(&trials.periods));
-        for (index, flow) in flows.iter().enumerate() {
+        for flow in flows {
             let steps: Vec<usize> = (1..=flow.norms.len()).collect();
-            let mut line = Line::new(steps, &flow.norms).colour(Colour::palette(index / 2));
-            if index % 2 == 1 {
+            let mut line = Line::new(steps, &flow.norms).colour(Colour::palette(usize::from(flow.network == TRAINED)));
+            if flow.unrolling == WITH_SHORTCUTS {
                 line = line.dashed();
             }
             panel = panel.mark(line.label(format!("{}, {}", flow.network, flow.unrolling)));
         }
-        let caption = format!(
-            "Mean over {} trials of the norm of the loss's gradient with respect to the state. Dashed curves: with shortcuts, theta {}, beta {}.",
-            self.trials, self.theta, self.beta
-        );
+        let mut caption =
+            format!("Mean over {} trials of the norm of the loss's gradient with respect to the state.", self.trials);
+        if shortcuts {
+            caption += &format!(" Dashed curves: with shortcuts, theta {}, beta {}.", self.theta, self.beta);
+        }
         findings
             .figures
             .push(Figure::new("flow", format!("Gradients over time: {label}")).panel(panel).caption(caption));

@@ -17,10 +17,10 @@ use synfire::{Analysis, Component, Problems, Properties, Property, Registry, Res
 /// A network reaches the criterion at its first evaluation with a `metric` of at least `threshold` (at most, for losses); with `window` it
 /// is the mean over so many last evaluations that counts, with `patience` so many in a row must pass, of which the last is told. One that
 /// never does counts as infinitely late: the median of a group of which more than half never learned is infinite, and is left out.
-/// Seconds are those of the training alone, from the metrics. A group also reaches it together, at the first evaluation at which the
+/// Seconds are those of the updates alone, from the metrics. A group also reaches it together, at the first evaluation at which the
 /// mean over its members, without the fraction `trim` of them at either end, does. The stage is that of a staged curriculum.
 ///
-/// figures `learning`: median and quartiles of each group against updates and against seconds; `criterion`: medians with quartiles
+/// figures `learning`: median and quartiles of each group against updates and against seconds; `criterion`: medians and networks
 /// tables  `networks`: one row a network; `groups`: medians, quartiles and share of networks that learned
 ///
 /// Source: the criterion of Soo, Goudar & Wang 2023, doi:10.1101/2023.10.10.561588: a mean over the middle 80 of 100 networks of 0.99.
@@ -245,25 +245,27 @@ impl UpdatesToCriterion {
     }
 
     fn bars(&self, groups: &[(String, Vec<Course>)]) -> Figure {
-        let mut updates: Vec<Vec<f64>> = Vec::new();
+        let (mut updates, mut medians): (Vec<Vec<f64>>, Vec<f64>) = (Vec::new(), Vec::new());
         for (_, courses) in groups {
-            let reached = courses.iter().filter_map(|course| course.reached(self.patience, |value| self.passes(value)));
-            updates.push(reached.map(|point| point.update as f64).collect());
+            let reached = courses.iter().map(|course| course.reached(self.patience, |value| self.passes(value)));
+            let all: Vec<f64> = reached.map(|point| point.map_or(f64::INFINITY, |point| point.update as f64)).collect();
+            medians.push(quartiles(&all).map(|[_, median, _]| median).filter(|m| m.is_finite()).unwrap_or(f64::NAN));
+            updates.push(all.into_iter().filter(|updates| updates.is_finite()).collect());
         }
         let names: Vec<String> = groups
             .iter()
             .zip(&updates)
             .map(|((name, courses), reached)| format!("{name} ({}/{})", reached.len(), courses.len()))
             .collect();
-        let medians: Vec<f64> =
-            updates.iter().map(|values| quartiles(values).map_or(f64::NAN, |[_, median, _]| median)).collect();
         let panel = Panel::new("")
             .x(Axis::new("").categories(names.clone()))
             .y("updates to criterion")
             .mark(Bars::new(names, medians).members(updates).colour_each());
         Figure::new("criterion", "Updates to criterion")
             .panel(panel)
-            .caption("Bars: medians over the networks that reached it, whose number is given; points: these networks.")
+            .caption(
+            "Points: networks that reached it, whose number is given. Bars: medians over all networks, where more than half did.",
+        )
     }
 }
 
@@ -302,6 +304,9 @@ mod tests {
         let findings = patient.findings(&groups).expect("counts");
         assert!(findings.tables[1].to_csv().expect("writes").contains("all,network,20,2,1,0.995,0.995"));
         assert!((findings.values["learned, all"] == synfire::table::Value::Number(1.0 / 3.0)));
+        // One of two: half of them would have to wait for ever, and no bar says otherwise.
+        let half = UpdatesToCriterion::default().bars(&[("all".into(), vec![course(&[0.995]), course(&[0.5])])]);
+        assert!(format!("{half:?}").contains("NaN"), "{half:?}");
         let loss = UpdatesToCriterion { metric: "loss".into(), threshold: 0.55, ..analysis };
         let findings = loss.findings(&groups).expect("counts");
         assert!(findings.tables[1].to_csv().expect("writes").contains("all,network,10,1,0,0.5,0.9"));
