@@ -393,9 +393,9 @@ fn constraints_hold_for_the_effective_weights() {
     assert!(gap.abs().max().double_value(&[]) < 1e-13);
 }
 
-/// Variance and covariance from step to step of linear units without recurrence, which noise alone drives.
-fn stationary(noise: Noise, tau: f64, integration: Integration) -> (f64, f64) {
-    let cell = LeakyRnn {
+/// Linear units without recurrence, which noise alone drives.
+fn noisy(noise: Noise, tau: f64, integration: Integration) -> LeakyRnn {
+    LeakyRnn {
         hidden: 50,
         activation: Activation::Identity,
         time_constants: TimeConstants { low: tau, high: tau, least: 0.0, ..TimeConstants::default() },
@@ -405,9 +405,13 @@ fn stationary(noise: Noise, tau: f64, integration: Integration) -> (f64, f64) {
         recurrent: Recurrent { gain: 0.0, ..Recurrent::default() },
         noise,
         ..LeakyRnn::default()
-    };
+    }
+}
+
+/// Variance and covariance from step to step of such units.
+fn stationary(noise: Noise, tau: f64, integration: Integration) -> (f64, f64) {
     let probe = Probe { time: 1100, ..Probe::default() };
-    let (bench, network) = (Bench::new(&probe), testing::network(&cell, &probe));
+    let (bench, network) = (Bench::new(&probe), testing::network(&noisy(noise, tau, integration), &probe));
     let played = bench.rollout().play(&network, &bench.trials(8), synfire::rollout::Record::Rates).expect("plays");
     let rates = played.rates.expect("recorded").narrow(0, 100, 1000);
     let mean = |t: Tensor| t.mean(None::<Kind>).double_value(&[]);
@@ -464,6 +468,26 @@ fn correlated_noise_goes_on_from_one_stretch_to_the_next() {
     close(across(NoiseKind::ExactlyCorrelated, true), (-0.25f64).exp());
     close(across(NoiseKind::Correlated, false), 0.0);
     close(across(NoiseKind::PerStep, true), 0.0);
+    // With a leak of 1 the state is the noise: it goes on from settling to trial, and from segment to segment.
+    let noise = Noise { sigma: 0.3, kind: NoiseKind::Correlated, correlation: 4.0, ..Noise::default() };
+    let mut bench = Bench::new(&probe);
+    bench.settle = 3;
+    let network = testing::network(&noisy(noise, 1.0, Integration::Euler), &probe);
+    let traced = bench.rollout().trace(&network, &bench.trials(400), None).expect("open loop");
+    let states = traced.states.get(ACTIVITY).expect("recorded");
+    let (last, first) = (states.select(0, 0), states.select(0, 1));
+    let mean = |t: Tensor| t.mean(None::<Kind>).double_value(&[]);
+    close(mean(&last * &first) / mean(last.square()), 0.75);
+    let closed = Probe { segments: 2, ..probe };
+    let (mut bench, network) = (Bench::new(&closed), testing::network(&noisy(noise, 1.0, Integration::Euler), &closed));
+    for fast in [true, false] {
+        bench.fast = fast;
+        let played =
+            bench.rollout().play(&network, &bench.trials(400), synfire::rollout::Record::Rates).expect("plays");
+        let rates = played.rates.expect("recorded");
+        let (last, first) = (rates.select(0, closed.time - 1), rates.select(0, closed.time));
+        close(mean(&last * &first) / mean(last.square()), 0.75);
+    }
 }
 
 /// The layout of published networks: two fifths receive the input, the next two are read, the last fifth is faster.
