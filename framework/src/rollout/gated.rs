@@ -30,7 +30,7 @@ fn state_of(form: &GatedForm, run: &GatedRun) -> Tensors {
 fn run(
     shared: &Shared,
     (form, folding): (&GatedForm, &GatedFolding),
-    block: (&Tensors, usize),
+    block: &Block,
     next: &Next,
     state: &Tensors,
     keep: bool,
@@ -39,7 +39,7 @@ fn run(
     let hidden = state.get(&form.hidden)?;
     // The candidate's block stands last.
     let units = hidden.size()[1];
-    let noise = shared.noise(block.0, next.inputs, block.1, next.index)?;
+    let noise = shared.noise(block, next.inputs, next.index)?;
     let noise = noise.map(|noise| noise.f_narrow(2, noise.size()[2] - units, units)).transpose()?;
     folding.forward((next.inputs, noise.as_ref()), (hidden, cell), keep)
 }
@@ -53,7 +53,7 @@ pub(super) fn advance(
     next: &Next,
     record: Record,
 ) -> Result<(Tensors, Tensor)> {
-    let run = run(shared, form, (&block.ready.prepared, block.first), next, state, false)?;
+    let run = run(shared, form, block, next, state, false)?;
     let time = next.inputs.size()[0];
     let first = if record == Record::Rates { 1 } else { time };
     let rates = run.hidden.narrow(0, first, time + 1 - first).copy();
@@ -76,7 +76,7 @@ pub(super) fn gradient(
     let last_only = trials.answer == Answer::FinalStep && trials.rest.is_none();
     let mut stretches = Vec::new();
     let trials = walk(shared, trials, |next| {
-        let run = run(shared, (form, folding), (&ready.prepared, block.first), &next, &state, true)?;
+        let run = run(shared, (form, folding), &block, &next, &state, true)?;
         state = state_of(form, &run);
         let said = folding.read(&run, if last_only { next.inputs.size()[0] - 1 } else { 0 })?;
         let answers = ready.split(&said, next.heads)?;

@@ -256,12 +256,20 @@ impl Dynamics for Gated {
         project(prepared, inputs)
     }
 
-    fn noise(&self, prepared: &Tensors, time: usize, batch: usize, stream: &mut Stream) -> Result<Option<Tensor>> {
+    fn noise(
+        &self,
+        prepared: &Tensors,
+        time: usize,
+        batch: usize,
+        before: Option<&Tensor>,
+        stream: &mut Stream,
+    ) -> Result<Option<Tensor>> {
         let like = prepared.get(INPUT_WEIGHT)?;
         let shape = [time as i64, batch as i64, self.cell.hidden as i64];
-        let of_candidate = noise::draw(prepared, shape, (like.kind(), like.device()), stream)?;
         // None for the gates, which stand before.
         let gates = (self.cell.gates() * self.cell.hidden) as i64;
+        let before = before.map(|noise| noise.f_narrow(1, gates, self.cell.hidden as i64)).transpose()?;
+        let of_candidate = noise::draw(prepared, shape, (like.kind(), like.device()), before.as_ref(), stream)?;
         Ok(of_candidate.map(|noise| noise.f_constant_pad_nd([gates, 0])).transpose()?)
     }
 
