@@ -225,7 +225,7 @@ impl<'a> Trainer<'a> {
         self.history.updates += 1;
         let update = self.history.updates;
         if !report.loss.is_finite() {
-            return Err(not_finite("the loss".into(), update, network, &rollout.setting));
+            return Err(not_finite("the loss".into(), update, &self.network, &rollout.setting));
         }
         let record = UpdateRecord { update, loss: report.loss, accuracy: report.accuracy };
         self.observer.update(self.member, &record);

@@ -332,6 +332,10 @@ impl Dynamics for Stack {
         self.layers.iter().find_map(own).unwrap_or(Ok(None))
     }
 
+    fn caution(&self, setting: &Setting) -> Option<String> {
+        self.layers.iter().find_map(|layer| layer.dynamics.caution(setting))
+    }
+
     fn form(&self, setting: &Setting) -> Form {
         let Some(only) = self.only() else { return Form::Opaque };
         match only.dynamics.form(setting) {
