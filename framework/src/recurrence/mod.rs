@@ -18,12 +18,14 @@ mod activation;
 mod by_kernels;
 mod by_tensors;
 mod gated;
+mod mixed_steps;
 pub(crate) mod mixing;
 #[expect(unsafe_code, reason = "vector instructions, and the numbers of tensors")]
 mod native;
 
 pub use activation::Activation;
 pub use gated::{CANDIDATE_BIAS, GATED_RECURRENT, GatedAdjoint, GatedFolding, GatedForm, GatedRun};
+pub use mixed_steps::mix_steps;
 pub use mixing::{Extrapolation, Mixing};
 pub(crate) use native::{AdamNumbers, adam, normals, sum_of_squares};
 pub use native::{Gates, ResetGate};

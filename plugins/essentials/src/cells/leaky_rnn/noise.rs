@@ -4,6 +4,7 @@ use super::{Integration, TimeConstants, is_scale};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::cell::{Mode, Setting};
+use synfire::recurrence::mix_steps;
 use synfire::tch::{Kind, Tensor};
 use synfire::{Problems, Result, Stream, Tensors};
 
@@ -104,16 +105,11 @@ pub(in crate::cells) fn draw(
     stream: &mut Stream,
 ) -> Result<Option<Tensor>> {
     let Some(deviation) = prepared.find(DEVIATION) else { return Ok(None) };
-    let white = stream.normal_tensor(&shape, kind, device);
+    let mut white = stream.normal_tensor(&shape, kind, device);
     if let (Some(kept), Some(fresh)) = (prepared.find(KEPT), prepared.find(FRESH)) {
-        // Each step mixes the last with a new draw, in place; the very first is a draw from the standard normal.
-        let mut last = before.map(|noise| noise.f_div(deviation)).transpose()?;
-        for mut step in white.unbind(0) {
-            if let Some(last) = last {
-                drop(step.f_mul_(fresh)?.f_add_(&last.f_mul(kept)?)?);
-            }
-            last = Some(step);
-        }
+        // The very first step is a draw from the standard normal.
+        let before = before.map(|noise| noise.f_div(deviation)).transpose()?;
+        white = mix_steps(white, before.as_ref(), (fresh.f_double_value(&[0])?, kept.f_double_value(&[0])?))?;
     }
     Ok(Some(white.f_mul(deviation)?))
 }
