@@ -68,7 +68,7 @@ pub fn all() -> Vec<Case> {
         },
         Case {
             name: "fixed-points",
-            summary: "fixed points of random networks from 1024 starts",
+            summary: "fixed points of a random network of 16 units from 1024 starts",
             run: super::fixed_points::searches,
         },
     ]
