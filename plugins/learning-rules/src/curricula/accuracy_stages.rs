@@ -9,8 +9,8 @@ use synfire_essentials::curricula::{Criterion, Metric};
 /// The same task to one accuracy after another: how what a network does develops while it learns.
 ///
 /// A stage ends when `metric` has passed the next of `thresholds` in `patience` evaluations in a row; the same network goes on. Training
-/// ends with the last. A checkpoint is kept at the end of each stage, which analyses reach by its update (`synfire describe` names their
-/// option `update`, `synfire info RUN` the updates). Stages differ in nothing but the scheduled number `stage`, from 0.
+/// ends with the last. A checkpoint is kept at the end of each stage, which analyses reach by their option `update`; the updates stand in
+/// the table `lessons` of `learning-curve`. Stages differ in nothing but the scheduled number `stage`, from 0.
 ///
 /// Source: McMahan, Kleinman & Kao 2021, NeurIPS, <https://openreview.net/forum?id=Bix4uw5GcbE>; the stages of its published code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
