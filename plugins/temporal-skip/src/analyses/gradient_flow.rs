@@ -249,7 +249,11 @@ impl GradientFlow {
         let mut caption =
             format!("Mean over {} trials of the norm of the loss's gradient with respect to the state.", self.trials);
         if shortcuts {
-            caption += &format!(" Dashed curves: with shortcuts, theta {}, beta {}.", self.theta, self.beta);
+            caption += &format!(
+                " Dashed curves: with shortcuts, theta {}, beta {}; they peak where a segment begins, since what the shortcut \
+                 carries passes through that state and by the steps that follow.",
+                self.theta, self.beta
+            );
         }
         findings
             .figures
