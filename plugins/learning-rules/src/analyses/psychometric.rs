@@ -313,10 +313,14 @@ impl Psychometric {
         );
         for (at, name) in names.iter().enumerate() {
             let mut panel = Panel::new(name.clone()).x(self.vary.clone()).y(label.clone());
-            for (name, observer) in observers.iter().filter(|_| at == 0) {
-                let label = if name.is_empty() { "ideal observer".into() } else { format!("ideal observer of {name}") };
+            for (index, (name, observer)) in observers.iter().enumerate().filter(|_| at == 0) {
+                // Several are told apart by the colour of the first group that they belong to, with one line for all in the legend.
+                let groups = grouping.names.iter().enumerate().filter(|(_, group)| name.starts_with(group.as_str()));
+                let colour =
+                    groups.max_by_key(|(_, group)| group.len()).map_or(Colour::GREY, |(at, _)| Colour::palette(at));
                 let curve: Vec<f64> = along.iter().map(|x| observer.positive(*x)).collect();
-                panel = panel.mark(Line::new(&along, curve).dashed().colour(Colour::GREY).label(label));
+                let line = Line::new(&along, curve).dashed().colour(colour);
+                panel = panel.mark(if index == 0 { line.label("ideal observer") } else { line });
             }
             for (group, group_name) in grouping.names.iter().enumerate() {
                 let colour = Colour::palette(group);
