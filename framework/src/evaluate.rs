@@ -89,7 +89,7 @@ impl Evaluator<'_> {
                 head: head.head,
                 level: head.level,
                 loss: head.loss.double_value(&[]),
-                accuracy: head.accuracy.as_ref().map(|a| a.double_value(&[])),
+                accuracy: head.accuracy.as_ref().map(|a| a.double_value(&[]).min(1.0)),
             })
             .collect();
         Ok(Results { trials: size, loss: scores.loss.double_value(&[]), accuracy: mean_accuracy(&heads), heads })

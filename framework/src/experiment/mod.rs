@@ -251,6 +251,17 @@ impl Experiment {
         }
     }
 
+    /// The device to compute on, in the words of its option.
+    ///
+    /// # Errors
+    /// As [`Experiment::device`].
+    pub fn device_name(&self) -> Result<String> {
+        Ok(match self.device()? {
+            Device::Cuda(index) => format!("cuda:{index}"),
+            other => format!("{other:?}").to_lowercase(),
+        })
+    }
+
     /// Seed of one member.
     pub fn member_seed(&self, member: usize) -> u64 {
         self.seed + member as u64

@@ -104,7 +104,7 @@ impl Manifest {
             status: Status::Running,
             stopped: None,
             host: host::name(),
-            device: format!("{:?}", experiment.device()?),
+            device: experiment.device_name()?,
             threads,
             seed: experiment.seed,
             started: now(),

@@ -61,7 +61,7 @@ impl Session<'_> {
                 status: Status::Running,
                 stopped: None,
                 threads: self.threads,
-                device: format!("{:?}", self.experiment.device()?),
+                device: self.experiment.device_name()?,
                 plugins: self.registry.plugins().cloned().collect(),
                 ..manifest
             },

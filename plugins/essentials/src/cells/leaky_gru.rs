@@ -21,8 +21,9 @@ const HIDDEN: &str = "hidden";
 const RESET_GATE: &str = "reset";
 const UPDATE_GATE: &str = "update";
 
-/// Gated recurrent unit that leaks: its update gate scales a leak with a time constant, so that it is a rate network where the gate is
-/// open and remembers where it is shut.
+/// Gated recurrent units that leak: the update gate scales a leak with a time constant.
+///
+/// Where the gate is open they are a rate network, where it is shut they remember.
 ///
 /// With blocks of `a = W_in x + b_in` and `W h + b_rec`, in the order r, u, c (without reset u, c), and the leak `alpha = dt / tau`, or
 /// `1 - exp(-dt / tau)` with `integration = "exact"`:
