@@ -399,28 +399,8 @@ where
         if cut && memory {
             job.lambda_cell.fill(S::Real::ZERO);
         }
-        for panel in 0..turned.panels() {
-            let main = Factor { rows: &*deltas, weight: turned };
-            let (first, columns, width) = turned.columns(panel);
-            unsafe {
-                match (cut, side) {
-                    (false, side) => panel_product::<S>(rows, main, side, &step.silence, panel, &mut scratch),
-                    (true, Some(side)) => panel_product::<S>(rows, side, None, &step.silence, panel, &mut scratch),
-                    (true, None) => scratch.fill(S::Real::ZERO),
-                }
-                for row in 0..rows {
-                    for within in (0..columns).step_by(S::LANES) {
-                        let count = S::LANES.min(columns - within);
-                        let place = job.lambda.as_mut_ptr().add(row * units + first + within);
-                        let mut passed = S::load(scratch.as_ptr().add(row * width + within));
-                        if !memory && !cut {
-                            passed = S::add(passed, S::load_part(place, count));
-                        }
-                        S::store_part(place, S::flush(passed, S::splat(S::Real::VANISHED)), count);
-                    }
-                }
-            }
-        }
+        let main = Factor { rows: &*deltas, weight: turned };
+        unsafe { pass_back::<S>(step, rows, (main, side), cut, !memory, job.lambda, &mut scratch) };
         if t % chunk == 0 {
             let count = chunk.min(job.steps - t) * rows;
             for at in (0..count).step_by(TERMS) {
@@ -432,6 +412,44 @@ where
                     targets: &recent[at * blocks..],
                 };
                 unsafe { job.weights.sums.add::<S>(terms) };
+            }
+        }
+    }
+}
+
+/// The gradient that all blocks, and what was read, pass on to the `h` before, added to what waits in `lambda` if something does. Where
+/// the chain is cut, only what was read counts.
+#[inline(always)]
+unsafe fn pass_back<S: Simd>(
+    step: &GatedStep<S::Real>,
+    rows: usize,
+    (main, side): (Factor<S::Real>, Option<Factor<S::Real>>),
+    cut: bool,
+    waits: bool,
+    lambda: &mut [S::Real],
+    scratch: &mut [S::Real],
+) where
+    S::Real: Kernels,
+{
+    let (units, turned) = (step.units, main.weight);
+    for panel in 0..turned.panels() {
+        let (first, columns, width) = turned.columns(panel);
+        unsafe {
+            match (cut, side) {
+                (false, side) => panel_product::<S>(rows, main, side, &step.silence, panel, scratch),
+                (true, Some(side)) => panel_product::<S>(rows, side, None, &step.silence, panel, scratch),
+                (true, None) => scratch.fill(S::Real::ZERO),
+            }
+            for row in 0..rows {
+                for within in (0..columns).step_by(S::LANES) {
+                    let count = S::LANES.min(columns - within);
+                    let place = lambda.as_mut_ptr().add(row * units + first + within);
+                    let mut passed = S::load(scratch.as_ptr().add(row * width + within));
+                    if waits && !cut {
+                        passed = S::add(passed, S::load_part(place, count));
+                    }
+                    S::store_part(place, S::flush(passed, S::splat(S::Real::VANISHED)), count);
+                }
             }
         }
     }

@@ -3,7 +3,10 @@
 use synfire::{Error, Lesson, Result};
 
 /// Refuse levels on behalf of a task without difficulty.
-pub(super) fn no_levels(lesson: &Lesson, task: &str) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Config`] for a lesson with levels.
+pub fn no_levels(lesson: &Lesson, task: &str) -> Result<()> {
     match lesson.levels.first() {
         None => Ok(()),
         Some(level) => Err(Error::config(
@@ -26,8 +29,11 @@ pub(super) fn no_time_step(lesson: &Lesson, task: &str) -> Result<()> {
     }
 }
 
-/// The lesson's time step, or the task's own.
-pub(super) fn time_step(lesson: &Lesson, own_ms: f64) -> Result<f64> {
+/// The lesson's time step, or the task's own, in milliseconds.
+///
+/// # Errors
+/// [`Error::Config`] for a step that is not greater than 0.
+pub fn time_step(lesson: &Lesson, own_ms: f64) -> Result<f64> {
     let dt = lesson.dt_ms.unwrap_or(own_ms);
     if dt.is_finite() && dt > 0.0 {
         return Ok(dt);
@@ -36,6 +42,6 @@ pub(super) fn time_step(lesson: &Lesson, own_ms: f64) -> Result<f64> {
 }
 
 /// A duration in steps, rounded.
-pub(super) fn steps(duration_ms: f64, dt_ms: f64) -> usize {
+pub fn steps(duration_ms: f64, dt_ms: f64) -> usize {
     (duration_ms / dt_ms).round().max(0.0) as usize
 }

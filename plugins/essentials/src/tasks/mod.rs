@@ -1,6 +1,6 @@
 //! Tasks of general interest.
 
-mod asked;
+pub mod asked;
 mod delayed_copy;
 mod flip_flop;
 mod sine_wave;

@@ -3,18 +3,7 @@
 use synfire::cell::Mode;
 use synfire::tch::Tensor;
 use synfire::{Error, Lesson, Problems, Result};
-
-/// Refuse levels on behalf of a task without difficulty.
-pub(super) fn no_levels(lesson: &Lesson, task: &str) -> Result<()> {
-    match lesson.levels.first() {
-        None => Ok(()),
-        Some(level) => Err(Error::config(
-            "curriculum",
-            format_args!("asks for level {}; the task '{task}' has no difficulty", level.level),
-            "leave out the curriculum's levels",
-        )),
-    }
-}
+pub(super) use synfire_essentials::tasks::asked::{no_levels, steps, time_step};
 
 /// Refuse levels, and a time step on behalf of a task whose steps have no duration.
 pub(super) fn in_steps(lesson: &Lesson, task: &str) -> Result<()> {
@@ -27,20 +16,6 @@ pub(super) fn in_steps(lesson: &Lesson, task: &str) -> Result<()> {
             "use a task with times in milliseconds",
         )),
     }
-}
-
-/// The lesson's time step, or the task's own.
-pub(super) fn time_step(lesson: &Lesson, own_ms: f64) -> Result<f64> {
-    let dt = lesson.dt_ms.unwrap_or(own_ms);
-    if dt.is_finite() && dt > 0.0 {
-        return Ok(dt);
-    }
-    Err(Error::config("curriculum", format_args!("sets the time step to {dt} ms, must be greater than 0"), ""))
-}
-
-/// A time in steps, rounded.
-pub(super) fn steps(time_ms: f64, dt_ms: f64) -> usize {
-    (time_ms / dt_ms).round().max(0.0) as usize
 }
 
 /// Number of equally spaced magnitudes for the trials of a lesson: in evaluations their own, where they have one.

@@ -5,7 +5,7 @@ use super::super::product::{Factor, PANEL_VECTORS, TERMS, Terms, panel_product};
 use super::super::simd::{Real, Simd};
 use super::super::{Kernels, Level, Matrix, over_units};
 use super::equations::{moved, unmoved};
-use super::{GatedBackward, GatedForward, GatedStep, Packed};
+use super::{GatedBackward, GatedForward, GatedStep, Packed, pass_back};
 use crate::recurrence::Activation;
 
 /// Blocks in the first product, r and z.
@@ -140,28 +140,8 @@ where
         }
         let cut = t > 0 && job.window.is_some_and(|window| t % window == 0);
         let side = step.said_before(job.said, t, rows);
-        for panel in 0..turned.panels() {
-            let main = Factor { rows: &*opening_now, weight: turned };
-            let (first, columns, width) = turned.columns(panel);
-            unsafe {
-                match (cut, side) {
-                    (false, side) => panel_product::<S>(rows, main, side, &step.silence, panel, &mut scratch),
-                    (true, Some(side)) => panel_product::<S>(rows, side, None, &step.silence, panel, &mut scratch),
-                    (true, None) => scratch.fill(S::Real::ZERO),
-                }
-                for row in 0..rows {
-                    for within in (0..columns).step_by(S::LANES) {
-                        let count = S::LANES.min(columns - within);
-                        let place = job.lambda.as_mut_ptr().add(row * units + first + within);
-                        let mut passed = S::load(scratch.as_ptr().add(row * width + within));
-                        if !cut {
-                            passed = S::add(passed, S::load_part(place, count));
-                        }
-                        S::store_part(place, S::flush(passed, S::splat(S::Real::VANISHED)), count);
-                    }
-                }
-            }
-        }
+        let main = Factor { rows: &*opening_now, weight: turned };
+        unsafe { pass_back::<S>(step, rows, (main, side), cut, true, job.lambda, &mut scratch) };
         if t % chunk == 0 {
             let count = chunk.min(job.steps - t) * rows;
             let channels = step.inputs.sources();
