@@ -1,5 +1,6 @@
 //! Objectives: how outputs are compared with targets.
 
+use crate::recurrence::{Compared, Comparison};
 use crate::task::{Target, Trials};
 use crate::{Error, Result};
 use schemars::JsonSchema;
@@ -64,6 +65,16 @@ pub struct Scores {
     pub heads: Vec<HeadScore>,
 }
 
+impl Scores {
+    /// Loss and, if all heads are judged by it, their mean accuracy.
+    pub fn summary(&self) -> (f64, Option<f64>) {
+        let accuracy = |head: &HeadScore| head.accuracy.as_ref().map(|a| a.double_value(&[]));
+        let all: Option<Vec<f64>> = self.heads.iter().map(accuracy).collect();
+        let mean = all.filter(|a| !a.is_empty()).map(|a| a.iter().sum::<f64>() / a.len() as f64);
+        (self.loss.detach().double_value(&[]), mean)
+    }
+}
+
 impl Objective {
     /// A classification answered at the final step.
     pub const fn classify(answer: Answer) -> Self {
@@ -91,12 +102,37 @@ impl Objective {
         self.fits(trials, outputs)?;
         let mut heads = Vec::with_capacity(outputs.len());
         for (target, output) in trials.targets.iter().zip(outputs) {
-            let loss = weighted(&self.entries(target, output), target);
-            let accuracy = self.correct(target, output).map(|correct| weighted(&correct, target));
+            let (loss, accuracy) = self.judge(target, output)?;
             heads.push(HeadScore { head: target.head, level: target.level, loss, accuracy });
         }
         let loss = heads.iter().map(|head| head.loss.shallow_clone()).reduce(|a, b| a + b);
         Ok(Scores { loss: loss.ok_or_else(|| Error::Failed("the trials have no target".into()))?, heads })
+    }
+
+    /// The loss of one head, which autograd can follow to the outputs, and its accuracy.
+    fn judge(&self, target: &Target, output: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
+        let comparison = Comparison {
+            loss: self.loss,
+            tolerance: self.tolerance,
+            output,
+            target: &target.values,
+            weight: target.weight.as_ref(),
+            total: target.total,
+        };
+        let Some(Compared { loss, right, gradient }) = comparison.compare(output.requires_grad())? else {
+            let loss = weighted(&self.entries(target, output), target);
+            return Ok((loss, self.correct(target, output).map(|correct| weighted(&correct, target))));
+        };
+        let number = |x: f64| Ok::<_, Error>(Tensor::from(x).f_to_kind(output.kind())?);
+        let loss = match gradient {
+            // The value is the loss, the slope that which was found with it.
+            Some(gradient) => {
+                let sloping = output.f_reshape([-1])?.f_dot(&gradient.f_reshape([-1])?)?;
+                sloping.f_sub(&sloping.detach())?.f_add(&number(loss)?)?
+            }
+            None => number(loss)?,
+        };
+        Ok((loss, right.map(number).transpose()?))
     }
 
     /// The mean loss of each trial over its weighted steps, summed over heads: `[batch]`.
@@ -223,76 +259,4 @@ fn weighted(entries: &Tensor, target: &Target) -> Tensor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn classified(time: i64) -> Trials {
-        let inputs = Tensor::zeros([time, 4, 1], (Kind::Double, tch::Device::Cpu));
-        let classes = Tensor::from_slice(&[0i64, 1, 1, 0]);
-        let targets = vec![Target::new(0, Some(2), Answer::FinalStep, classes, None)];
-        Trials { inputs, targets, ..Trials::default() }
-    }
-
-    #[test]
-    fn scores_of_rows_add_up_to_the_score_of_the_batch() {
-        let objective = Objective::classify(Answer::FinalStep);
-        let trials = classified(3);
-        let output = Tensor::from_slice(&[2.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.5, 0.2]).reshape([4, 2]);
-        let whole = objective.score(&trials, &[output.shallow_clone()]).expect("fits");
-        let parts = [0..1, 1..4].map(|rows: std::ops::Range<usize>| {
-            let output = output.narrow(0, rows.start as i64, rows.len() as i64);
-            objective.score(&trials.rows(rows), &[output]).expect("fits")
-        });
-        let sum: f64 = parts.iter().map(|p| p.loss.double_value(&[])).sum();
-        assert!((sum - whole.loss.double_value(&[])).abs() < 1e-15);
-        // by hand: -ln softmax of (2,0)->0, (0,1)->1, (1,0)->1, (0.5,0.2)->0
-        let by_hand = [2.0f64, 1.0, -1.0, 0.3].map(|gap| (1.0 + (-gap).exp()).ln()).iter().sum::<f64>() / 4.0;
-        assert!((sum - by_hand).abs() < 1e-12, "{sum} {by_hand}");
-        let accuracy = whole.heads[0].accuracy.as_ref().expect("classes").double_value(&[]);
-        assert!((accuracy - 0.75).abs() < 1e-15);
-    }
-
-    #[test]
-    fn masked_regression_counts_weighted_steps_only() {
-        let objective = Objective::regress(Some(0.1));
-        let inputs = Tensor::zeros([2, 1, 1], (Kind::Double, tch::Device::Cpu));
-        let values = Tensor::from_slice(&[1.0, 1.0]).reshape([2, 1, 1]);
-        let weight = Tensor::from_slice(&[0.0, 1.0]).reshape([2, 1]);
-        let targets = vec![Target::new(0, None, Answer::EveryStep, values, Some(weight))];
-        let trials = Trials { inputs, targets, answer: Answer::EveryStep, ..Trials::default() };
-        let output = Tensor::from_slice(&[9.0, 0.5]).reshape([2, 1, 1]);
-        let scores = objective.score(&trials, &[output.shallow_clone()]).expect("fits");
-        assert!((scores.loss.double_value(&[]) - 0.25).abs() < 1e-15);
-        assert!((objective.errors(&trials, &[output]).expect("fits").double_value(&[0]) - 0.25).abs() < 1e-12);
-        let wrong = objective.score(&trials, &[Tensor::zeros([2, 1, 3], (Kind::Double, tch::Device::Cpu))]);
-        assert!(wrong.expect_err("three outputs for one").to_string().contains("output of head 0"));
-    }
-
-    #[test]
-    fn the_logistic_of_an_output_is_compared_and_its_signal_is_the_inverse() {
-        let objective = Objective { loss: Loss::LogisticSquaredError, answer: Answer::EveryStep, tolerance: None };
-        let inputs = Tensor::zeros([1, 1, 1], (Kind::Double, tch::Device::Cpu));
-        let values = Tensor::from_slice(&[0.85, 0.05]).reshape([1, 1, 2]);
-        let targets = vec![Target::new(0, None, Answer::EveryStep, values, None)];
-        let trials = Trials { inputs, targets, answer: Answer::EveryStep, ..Trials::default() };
-        let (signal, _) = objective.signal(&trials, &trials.targets[0], 2);
-        assert!((signal.double_value(&[0, 0, 0]) - (0.85f64 / 0.15).ln()).abs() < 1e-12);
-        let perfect = objective.score(&trials, &[signal]).expect("fits");
-        assert!(perfect.loss.double_value(&[]) < 1e-30 && perfect.heads[0].accuracy.is_none());
-        let zero = objective.score(&trials, &[Tensor::zeros([1, 1, 2], (Kind::Double, tch::Device::Cpu))]);
-        // (0.35^2 + 0.45^2) / 2
-        assert!((zero.expect("fits").loss.double_value(&[]) - 0.1625).abs() < 1e-12);
-    }
-
-    #[test]
-    fn classes_at_the_final_step_become_a_signal_there() {
-        let objective = Objective::classify(Answer::FinalStep);
-        let trials = classified(3);
-        let (signal, weight) = objective.signal(&trials, &trials.targets[0], 2);
-        assert_eq!(signal.size(), [3, 4, 2]);
-        assert_eq!(signal.double_value(&[2, 1, 1]), 1.0);
-        assert_eq!(signal.double_value(&[2, 1, 0]), -1.0);
-        assert_eq!(weight.sum(Kind::Double).double_value(&[]), 4.0);
-        assert_eq!(weight.double_value(&[1, 0]), 0.0);
-    }
-}
+mod tests;

@@ -27,7 +27,7 @@ pub use activation::Activation;
 pub use gated::{CANDIDATE_BIAS, GATED_RECURRENT, GatedAdjoint, GatedFolding, GatedForm, GatedRun};
 pub use mixed_steps::mix_steps;
 pub use mixing::{Extrapolation, Mixing};
-pub(crate) use native::{AdamNumbers, adam, normals, sum_of_squares};
+pub(crate) use native::{AdamNumbers, Compared, Comparison, adam, normals, sum_of_squares};
 pub use native::{Gates, ResetGate};
 
 use crate::{Error, Result, Tensors};

@@ -16,8 +16,8 @@ struct Stretch {
     said: Tensor,
 }
 
-/// `h` and `c` `[batch, unit]` by the names of the form.
-fn state_of(form: &GatedForm, run: &GatedRun) -> Tensors {
+/// The last `h` and `c` `[batch, unit]` by the names of the form.
+pub(super) fn state_of(form: &GatedForm, run: &GatedRun) -> Tensors {
     let last = run.hidden.size()[0] - 1;
     let mut state = Tensors::from([(form.hidden.as_str(), run.hidden.select(0, last).copy())]);
     if let (Some(name), Some(cell)) = (&form.cell, &run.cell) {
@@ -26,22 +26,29 @@ fn state_of(form: &GatedForm, run: &GatedRun) -> Tensors {
     state
 }
 
-/// One segment, with the noise of its candidates.
-fn run(
+/// The noise of the candidates of one segment, `[time, rows, unit]`, if there is any.
+pub(super) fn noise(
     shared: &Shared,
-    (form, folding): (&GatedForm, &GatedFolding),
+    form: &GatedForm,
     block: &Block,
     next: &Next,
+    state: &Tensors,
+) -> Result<Option<Tensor>> {
+    // The candidate's block stands last.
+    let units = state.get(&form.hidden)?.size()[1];
+    let noise = shared.noise(block, next.inputs, next.index)?;
+    Ok(noise.map(|noise| noise.f_narrow(2, noise.size()[2] - units, units)).transpose()?)
+}
+
+/// Some steps on inputs, with noise of their candidates; with `keep` for the way back.
+pub(super) fn run(
+    (form, folding): (&GatedForm, &GatedFolding),
+    inputs: (&Tensor, Option<&Tensor>),
     state: &Tensors,
     keep: bool,
 ) -> Result<GatedRun> {
     let cell = form.cell.as_ref().map(|name| state.get(name)).transpose()?;
-    let hidden = state.get(&form.hidden)?;
-    // The candidate's block stands last.
-    let units = hidden.size()[1];
-    let noise = shared.noise(block, next.inputs, next.index)?;
-    let noise = noise.map(|noise| noise.f_narrow(2, noise.size()[2] - units, units)).transpose()?;
-    folding.forward((next.inputs, noise.as_ref()), (hidden, cell), keep)
+    folding.forward(inputs, (state.get(&form.hidden)?, cell), keep)
 }
 
 /// Play one segment: the last state, and the rates `[time, batch, unit]` (of the last step alone if only that is needed).
@@ -53,7 +60,8 @@ pub(super) fn advance(
     next: &Next,
     record: Record,
 ) -> Result<(Tensors, Tensor)> {
-    let run = run(shared, form, block, next, state, false)?;
+    let noise = noise(shared, form.0, block, next, state)?;
+    let run = run(form, (next.inputs, noise.as_ref()), state, false)?;
     let time = next.inputs.size()[0];
     let first = if record == Record::Rates { 1 } else { time };
     let rates = run.hidden.narrow(0, first, time + 1 - first).copy();
@@ -76,7 +84,8 @@ pub(super) fn gradient(
     let last_only = trials.answer == Answer::FinalStep && trials.rest.is_none();
     let mut stretches = Vec::new();
     let trials = walk(shared, trials, |next| {
-        let run = run(shared, (form, folding), &block, &next, &state, true)?;
+        let noise = noise(shared, form, &block, &next, &state)?;
+        let run = run((form, folding), (next.inputs, noise.as_ref()), &state, true)?;
         state = state_of(form, &run);
         let said = folding.read(&run, if last_only { next.inputs.size()[0] - 1 } else { 0 })?;
         let answers = ready.split(&said, next.heads)?;

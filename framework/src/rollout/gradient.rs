@@ -3,7 +3,7 @@
 use super::play::play;
 use super::{Block, RateCost, Ready, Record, Shared, adjoint, course, gated};
 use crate::recurrence::{Folding, GatedFolding};
-use crate::task::{Answer, HeadScore, Scores, Trials};
+use crate::task::{Answer, Scores, Trials};
 use crate::workers::Workers;
 use crate::{Error, Result, Tensors};
 use tch::{Device, Tensor, no_grad, with_grad};
@@ -268,14 +268,6 @@ pub(super) fn own(names: &[String], gradients: Vec<Option<Tensor>>) -> Tensors {
 }
 
 pub(super) fn finish(scores: &Scores, gradients: Tensors) -> Gradient {
-    let (loss, accuracy) = summary(scores);
+    let (loss, accuracy) = scores.summary();
     Gradient { gradients, loss, accuracy }
-}
-
-/// Loss and mean accuracy as numbers.
-fn summary(scores: &Scores) -> (f64, Option<f64>) {
-    let accuracy = |head: &HeadScore| head.accuracy.as_ref().map(|a| a.double_value(&[]));
-    let all: Option<Vec<f64>> = scores.heads.iter().map(accuracy).collect();
-    let mean = all.filter(|a| !a.is_empty()).map(|a| a.iter().sum::<f64>() / a.len() as f64);
-    (scores.loss.detach().double_value(&[]), mean)
 }

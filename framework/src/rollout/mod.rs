@@ -5,6 +5,7 @@
 //! ([`crate::recurrence`]); all others run step by step.
 
 mod adjoint;
+mod answers;
 mod course;
 mod gated;
 mod gradient;

@@ -1,6 +1,8 @@
 //! Forward: segments of trials through the network, on the fast path or step by step.
 
+use super::answers::{hear, heard};
 use super::course::Course;
+use super::gradient::join;
 use super::{Block, Record, Shared, gated};
 use crate::cell::{Clock, Dynamics, Setting};
 use crate::network;
@@ -253,11 +255,15 @@ fn join_targets(segments: &[Vec<Target>], head: usize, share: f64) -> Result<Tar
 
 /// What heads say of `rates` `[time, batch, unit]`: at the last step or at every step.
 pub(super) fn answers(shared: &Shared, parameters: &Tensors, trials: &Trials, rates: &Tensor) -> Result<Vec<Tensor>> {
-    let rates = match trials.answer {
-        Answer::FinalStep => rates.select(0, rates.size()[0] - 1),
-        Answer::EveryStep => rates.shallow_clone(),
-    };
-    network::read(parameters, shared.readout, &shared.heads(trials), &rates)
+    network::read(parameters, shared.readout, &shared.heads(trials), &of_answers(trials, rates))
+}
+
+/// The last step or all steps, as the trials ask for answers.
+fn of_answers(trials: &Trials, steps: &Tensor) -> Tensor {
+    match trials.answer {
+        Answer::FinalStep => steps.select(0, steps.size()[0] - 1),
+        Answer::EveryStep => steps.shallow_clone(),
+    }
 }
 
 /// The number of the segment in which a network settles before a trial: its noise is told apart from those of the trial.
@@ -318,9 +324,17 @@ pub(super) fn play(shared: &Shared, mut block: Block, record: Record) -> Result<
         (Some(form), Some(_)) => Some(Course::new(form.mixing.clone(), state.get(&form.state)?)),
         _ => None,
     };
+    let heard = every && record == Record::Outputs && heard(shared, &block);
     let mut all = Vec::new();
     let trials = walk(shared, trials, |next| {
         let before = std::mem::take(&mut state);
+        if heard {
+            let (after, said) = hear(shared, &block, before, &next)?;
+            state = after;
+            let answers = block.ready.split(&said, next.heads)?;
+            all.push(said);
+            return Ok(answers);
+        }
         let (after, rates) = match (&mut course, &form, &block.ready.folding) {
             (Some(course), Some(form), Some(folding)) => {
                 let folded = shared.fold(form, folding, &block, next.inputs, next.index)?;
@@ -333,9 +347,12 @@ pub(super) fn play(shared: &Shared, mut block: Block, record: Record) -> Result<
         all.push(rates);
         Ok(said.iter().map(Tensor::detach).collect())
     })?;
-    let rates = if let [one] = &all[..] { one.shallow_clone() } else { Tensor::f_cat(&all, 0)? };
-    let outputs = answers(shared, &block.parameters, &trials, &rates)?;
-    Ok(Played { trials, outputs, rates: (record == Record::Rates).then_some(rates), last: state })
+    let all = join(&all)?;
+    let (outputs, rates) = match heard {
+        true => (block.ready.split(&of_answers(&trials, &all), &shared.heads(&trials))?, None),
+        false => (answers(shared, &block.parameters, &trials, &all)?, (record == Record::Rates).then_some(all)),
+    };
+    Ok(Played { trials, outputs, rates, last: state })
 }
 
 /// Play all rows as one block with a hook at each step; gives the changed parameters back.

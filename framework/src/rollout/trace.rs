@@ -48,12 +48,17 @@ impl Rollout<'_> {
         join(traced.into_iter().collect::<Result<Vec<_>>>()?)
     }
 
-    /// Play the same trials through several networks that differ in their parameters alone, without gradients and side by side. All get
-    /// the same random numbers.
+    /// Loss and mean accuracy ([`crate::Scores::summary`]) of several networks that differ in their parameters alone, on the same
+    /// trials and with the same random numbers, side by side and without gradients.
     ///
     /// # Errors
     /// As [`Rollout::play`].
-    pub fn play_each(&self, network: &Network, members: &[Tensors], trials: &Trials) -> Result<Vec<Played>> {
+    pub fn judge_each(
+        &self,
+        network: &Network,
+        members: &[Tensors],
+        trials: &Trials,
+    ) -> Result<Vec<(f64, Option<f64>)>> {
         let setting = self.setting_of(trials);
         let shared = self.shared(network, trials, &setting);
         let mut blocks = Vec::new();
@@ -64,9 +69,17 @@ impl Rollout<'_> {
             blocks.append(&mut own);
         }
         let each = blocks.len() / members.len().max(1);
-        let played = self.workers.map(blocks, |block| no_grad(|| play(&shared, block, Record::Outputs)));
-        let mut played = played.into_iter();
-        members.iter().map(|_| Played::join(played.by_ref().take(each).collect::<Result<Vec<_>>>()?)).collect()
+        let judge = |block| {
+            let played = play(&shared, block, Record::Outputs)?;
+            Ok(shared.task.score(&played.trials, &played.outputs)?.summary())
+        };
+        let judged = self.workers.map(blocks, |block| no_grad(|| judge(block)));
+        let judged = judged.into_iter().collect::<Result<Vec<_>>>()?;
+        // Scores of rows add up to those of the batch.
+        let sum = |blocks: &[(f64, Option<f64>)]| {
+            (blocks.iter().map(|(loss, _)| loss).sum(), blocks.iter().map(|(_, accuracy)| *accuracy).sum())
+        };
+        Ok(judged.chunks(each.max(1)).map(sum).collect())
     }
 }
 

@@ -8,6 +8,7 @@
 //! Source: keeping weights in a core's cache over all steps follows Zhang et al. 2018, USENIX ATC, "DeepCPU".
 
 mod adam;
+mod compare;
 mod functions;
 mod gated;
 mod kernels;
@@ -19,6 +20,7 @@ mod simd;
 mod tests;
 
 pub(crate) use adam::{AdamNumbers, adam};
+pub(crate) use compare::{Compared, Comparison};
 pub(super) use gated::{GatedBackward, GatedForward, GatedStep};
 pub use gated::{Gates, ResetGate};
 pub(super) use kernels::{Backward, Forward, Gradients};
@@ -29,6 +31,7 @@ pub(super) use simd::Real;
 
 use super::{Activation, Placement};
 use adam::{AdamJob, AdamStep};
+use compare::{Everywhere, Numbers};
 use product::{Factor, Packed};
 use simd::{Portable, Simd};
 use std::sync::OnceLock;
@@ -177,6 +180,8 @@ pub(super) trait Kernels: Real {
     fn gated_forward(step: &GatedStep<Self>, job: GatedForward<Self>);
     /// All steps of gated units backward.
     fn gated_backward(step: &GatedStep<Self>, job: GatedBackward<Self>);
+    /// A function in place of every number.
+    fn everywhere(what: &Everywhere<Self>, numbers: Numbers<Self>);
     /// One step of an optimiser.
     fn adam(step: &AdamStep<Self>, job: AdamJob<Self>);
 }
@@ -256,6 +261,7 @@ macro_rules! kernels {
                 gated_back_512,
                 gated_back_256
             );
+            dispatched!($real, everywhere, Everywhere, Numbers, compare::everywhere, everywhere_512, everywhere_256);
             dispatched!($real, adam, AdamStep, AdamJob, adam::step, adam_512, adam_256);
         }
     };

@@ -1,7 +1,7 @@
 //! Recurrent weights learned from a second network that is told what to do.
 
 use super::least_squares::RecursiveLeastSquares;
-use super::rate_network::{judged, rate_form, recurrent_parameter, sent, setting_of};
+use super::rate_network::{rate_form, recurrent_parameter, sent, setting_of};
 use super::reward_hebbian::Distribution;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -459,7 +459,7 @@ impl Learner for Pupil {
         self.teacher_state = Some(teacher_state.copy());
         self.last = self.rule.continue_state.then(|| played.last.copy());
         self.trials += 1;
-        let (loss, accuracy) = judged(rollout, &played.trials, &played.outputs)?;
+        let (loss, accuracy) = rollout.task.score(&played.trials, &played.outputs)?.summary();
         if !loss.is_finite() {
             return Err(Error::NotFinite { what: "the output".into(), update: 0, caution: None });
         }

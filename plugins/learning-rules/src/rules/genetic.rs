@@ -1,6 +1,6 @@
 //! A population of networks, of which the best have children.
 
-use super::rate_network::{chosen, judged};
+use super::rate_network::chosen;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synfire::rollout::Rollout;
@@ -97,9 +97,6 @@ synfire::inventory::submit! { Component::rule::<Genetic>("genetic") }
 const MEMBERS: &str = "members/";
 /// Name of the number of generations so far in a saved state.
 const GENERATION: &str = "generation";
-/// Members that are played at a time, so that their trials fit into memory.
-const AT_ONCE: usize = 8;
-
 /// The rule at work.
 struct Population {
     rule: Genetic,
@@ -169,8 +166,8 @@ impl Population {
         Ok(parent.f_add(&noise.f_mul_scalar(self.rule.mutation)?.f_to_kind(parent.kind())?)?)
     }
 
-    /// The parameters of some members.
-    fn parameters(&self, network: &Network, members: std::ops::Range<usize>) -> Result<Vec<Tensors>> {
+    /// The parameters of each member.
+    fn parameters(&self, network: &Network) -> Result<Vec<Tensors>> {
         let one = |k: usize| -> Result<Tensors> {
             let mut parameters = network.parameters.shallow_clone();
             for (name, all) in self.members.iter() {
@@ -178,7 +175,7 @@ impl Population {
             }
             Ok(parameters)
         };
-        members.map(one).collect()
+        (0..self.rule.population).map(one).collect()
     }
 
     /// The next generation, from the members in the order of their loss.
@@ -204,13 +201,7 @@ impl Population {
 impl Learner for Population {
     fn update(&mut self, network: &mut Network, trials: Trials, rollout: &Rollout) -> Result<StepReport> {
         self.follow(network, rollout)?;
-        let mut judgements = Vec::with_capacity(self.rule.population);
-        for from in (0..self.rule.population).step_by(AT_ONCE) {
-            let members = self.parameters(network, from..(from + AT_ONCE).min(self.rule.population))?;
-            for played in rollout.play_each(network, &members, &trials)? {
-                judgements.push(judged(rollout, &played.trials, &played.outputs)?);
-            }
-        }
+        let judgements = rollout.judge_each(network, &self.parameters(network)?, &trials)?;
         let loss = |member: usize| Some(judgements[member].0).filter(|loss| loss.is_finite()).unwrap_or(f64::INFINITY);
         let mut order: Vec<usize> = (0..judgements.len()).collect();
         order.sort_by(|a, b| loss(*a).total_cmp(&loss(*b)));

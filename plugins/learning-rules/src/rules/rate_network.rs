@@ -88,13 +88,3 @@ pub(super) fn chosen(trainable: &[String], frozen: &[String], name: &str) -> boo
     let any = |patterns: &[String]| patterns.iter().any(|p| synfire::optimizer::pattern::matches(p, name));
     (trainable.is_empty() || any(trainable)) && !any(frozen)
 }
-
-/// Loss and mean accuracy of what was played.
-pub(super) fn judged(rollout: &Rollout, trials: &Trials, outputs: &[Tensor]) -> Result<(f64, Option<f64>)> {
-    let scores = rollout.task.score(trials, outputs)?;
-    let loss = scores.loss.double_value(&[]);
-    let right: Option<Vec<f64>> =
-        scores.heads.iter().map(|head| head.accuracy.as_ref().map(|a| a.double_value(&[]))).collect();
-    let accuracy = right.filter(|r| !r.is_empty()).map(|r| r.iter().sum::<f64>() / r.len() as f64);
-    Ok((loss, accuracy))
-}

@@ -1,6 +1,6 @@
 //! Hebbian learning gated by a reward that comes once a trial.
 
-use super::rate_network::{carry_back, judged, rate_form, sent, setting_of};
+use super::rate_network::{carry_back, rate_form, sent, setting_of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -391,7 +391,7 @@ impl Learner for Kicked {
         let drive = Tensor::from_slice(&kicks).f_reshape(shape)?.f_to_kind(like.0)?.f_to_device(like.1)?;
         let traced = rollout.trace(network, &trials, Some(&drive))?;
         let errors = values_f64(&rollout.task.errors(&traced.trials, &traced.outputs)?);
-        let (loss, accuracy) = judged(rollout, &traced.trials, &traced.outputs)?;
+        let (loss, accuracy) = rollout.task.score(&traced.trials, &traced.outputs)?.summary();
         if errors.iter().any(|error| !error.is_finite()) {
             return Err(Error::NotFinite { what: "the error of a trial".into(), update: 0, caution: None });
         }
