@@ -1,7 +1,8 @@
 //! The loops over time by the native kernels, on tensors of a CPU.
 
+use super::folded::Swept;
 use super::native::{Backward, Forward, Fresh, Gradients, Kernels, Level, Matrix, OfUnits, Outer, Step, keep, numbers};
-use super::{Folded, Folding, Placement, Swept, Unrolled, Upstream};
+use super::{Folded, Folding, Placement, Unrolled, Upstream};
 use crate::Result;
 use std::borrow::Cow;
 use tch::{Kind, Tensor};

@@ -1,6 +1,7 @@
 //! The loops over time in tensor operations, for any device and kind of number; the kernels are checked against them.
 
-use super::{Folded, Placement, Swept, Unrolled, Upstream};
+use super::folded::Swept;
+use super::{Folded, Placement, Unrolled, Upstream};
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 

@@ -3,10 +3,11 @@
 //! Elsewhere, and where the memory of the native kernels is of no use, gated cells run step by step under autograd, which is what
 //! these kernels are checked against.
 
+use super::by_kernels::{matrix, without_gaps};
 use super::native::{
     Fresh, GatedBackward, GatedForward, GatedStep, Gates, Gradients, Kernels, Level, Matrix, ResetGate, keep, numbers,
 };
-use super::{BIAS, INPUT, LEAK, Read, Upstream, without_gaps};
+use super::{BIAS, INPUT, LEAK, Read, Upstream};
 use crate::{Error, Result, Tensors};
 use std::sync::Arc;
 use tch::kind::Element;
@@ -132,10 +133,10 @@ impl GatedFolding {
         let (weight, input) = (without_gaps(&self.weight)?, without_gaps(&self.input)?);
         let bias = self.bias.detach().contiguous();
         let readout = self.readout.as_ref().map(without_gaps).transpose()?;
-        let readout = readout.as_ref().map(|readout| super::matrix::<R>(readout, false)).transpose()?;
+        let readout = readout.as_ref().map(|readout| matrix::<R>(readout, false)).transpose()?;
         let leak = self.leak.detach().contiguous();
         let tensors: (Matrix<R>, Matrix<R>, &[R], &[R]) =
-            (super::matrix(&weight, false)?, super::matrix(&input, false)?, numbers(&bias)?, numbers(&leak)?);
+            (matrix(&weight, false)?, matrix(&input, false)?, numbers(&bias)?, numbers(&leak)?);
         Ok(GatedStep::new(level, self.gates, tensors, backward.then_some(readout)))
     }
 

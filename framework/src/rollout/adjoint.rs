@@ -1,7 +1,7 @@
 //! The fast path of rate networks: segments forward, and gradients by their explicit adjoint.
 
 use super::gradient::{FOLDED, Gradient, Wanted, add, backward, finish, join, judge, through_inputs};
-use super::play::walk;
+use super::segments::walk;
 use super::{Block, Shared};
 use crate::recurrence::{Folded, Folding, RateForm, Unrolled, Upstream};
 use crate::task::{Answer, Trials};

@@ -2,7 +2,7 @@
 //! whose memory the next stretch uses again.
 
 use super::gradient::join;
-use super::play::Next;
+use super::segments::Next;
 use super::{Block, Shared, gated, ranges};
 use crate::{Result, Tensors};
 use tch::Tensor;

@@ -1,7 +1,8 @@
 //! The fast path through trials with shortcuts: pieces without them, forward and backward.
 
 use super::gradient::{FOLDED, Gradient, Wanted, add, backward, finish, own, pick, through_inputs};
-use super::play::{answers, walk};
+use super::play::answers;
+use super::segments::walk;
 use super::{Block, Record, Shared};
 use crate::network;
 use crate::recurrence::mixing::{Combination, Cutter, Piece};

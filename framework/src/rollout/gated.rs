@@ -1,7 +1,7 @@
 //! The fast path of gated cells: segments forward, and gradients by their explicit adjoint.
 
 use super::gradient::{FOLDED, Gradient, Wanted, add, backward, finish, judge};
-use super::play::{Next, walk};
+use super::segments::{Next, walk};
 use super::{Block, Record, Shared};
 use crate::recurrence::{GatedFolding, GatedForm, GatedRun, Upstream};
 use crate::task::Answer;

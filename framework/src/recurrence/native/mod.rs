@@ -11,9 +11,11 @@ mod adam;
 mod compare;
 mod functions;
 mod gated;
+mod jobs;
 mod kernels;
 mod memory;
 pub(crate) mod normals;
+mod outer;
 mod product;
 mod simd;
 #[cfg(test)]
@@ -23,10 +25,10 @@ pub(crate) use adam::{AdamNumbers, adam};
 pub(crate) use compare::{Compared, Comparison};
 pub(super) use gated::{GatedBackward, GatedForward, GatedStep};
 pub use gated::{Gates, ResetGate};
-pub(super) use kernels::{Backward, Forward, Gradients};
+pub(super) use jobs::{Backward, Forward, Gradients};
 pub(crate) use memory::sum_of_squares;
 pub(super) use memory::{Fresh, keep, numbers};
-pub(super) use product::Outer;
+pub(super) use outer::Outer;
 pub(super) use simd::Real;
 
 use super::{Activation, Placement};

@@ -1,7 +1,8 @@
 //! Gated units whose reset gate acts on the state that the candidate's weights see: two products in each step, one after the other.
 
 use super::super::functions::{activate, slope};
-use super::super::product::{Factor, PANEL_VECTORS, TERMS, Terms, panel_product};
+use super::super::outer::{TERMS, Terms};
+use super::super::product::{Factor, PANEL_VECTORS, panel_product};
 use super::super::simd::{Real, Simd};
 use super::super::{Kernels, Level, Matrix, over_units};
 use super::equations::{moved, unmoved};
