@@ -1,4 +1,5 @@
 use super::*;
+use crate::Cell;
 
 #[test]
 fn near_names_come_first() {
@@ -6,7 +7,6 @@ fn near_names_come_first() {
     assert_eq!(near("n-partiy", known.into_iter()), ["n-parity"]);
     assert_eq!(near("parity", known.into_iter()), ["n-parity"]);
     assert!(near("zebra", known.into_iter()).is_empty());
-    assert_eq!(edit_distance("kitten", "sitting"), 3);
 }
 
 #[test]

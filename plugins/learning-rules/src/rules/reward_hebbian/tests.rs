@@ -1,6 +1,8 @@
 use super::super::bench::Bench;
+use super::kicked::{ERRORS, MEAN};
 use super::*;
 use crate::tasks::DelayedNonmatch;
+use synfire::tensors::values_f64;
 use synfire_essentials::cells::LeakyRnn;
 
 fn leaky(hidden: usize) -> LeakyRnn {
