@@ -18,6 +18,7 @@
 mod analysis;
 mod cell;
 mod curriculum;
+mod experiments;
 mod format;
 mod options;
 mod reference;
@@ -26,6 +27,7 @@ mod task;
 mod tests;
 mod training;
 
+pub use experiments::{assert_experiments, experiments};
 pub use reference::registry;
 pub use training::{small, train_in_two_ways};
 
