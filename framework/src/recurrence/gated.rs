@@ -96,16 +96,15 @@ impl GatedFolding {
         let (input, bias) = (prepared.get(INPUT)?.f_transpose(0, 1)?, prepared.get(BIAS)?);
         let (weight, input, bias) = match form.gates {
             Gates::Unit { reset: ResetGate::AfterProduct, .. } => {
-                // The candidate's recurrent part and its input are apart: r, z, u without input, a without recurrent weights.
+                // The candidate's recurrent part and its input are apart: r, z, u without input, a of the input alone.
                 let units = weight.size()[0];
-                let weight = weight.f_constant_pad_nd([0, units])?;
                 let apart = |t: &Tensor, u: Tensor, axis: i64| -> Result<Tensor> {
                     let gates = t.f_narrow(axis, 0, 2 * units)?;
                     Ok(Tensor::f_cat(&[gates, u, t.f_narrow(axis, 2 * units, units)?], axis)?)
                 };
                 let nothing = input.f_narrow(1, 0, units)?.zeros_like();
                 let bias = apart(bias, prepared.get(CANDIDATE_BIAS)?.shallow_clone(), 0)?;
-                (weight, apart(&input, nothing, 1)?, bias)
+                (weight.shallow_clone(), apart(&input, nothing, 1)?, bias)
             }
             _ => (weight.shallow_clone(), input, bias.shallow_clone()),
         };
@@ -303,7 +302,7 @@ impl GatedFolding {
             lambda: lambda.numbers_mut()?,
             lambda_cell: lambda_cell.as_mut().map(Fresh::numbers_mut).transpose()?.unwrap_or(&mut []),
             weights: Gradients { inputs: Some(numbers(&inputs)?), sums: &mut sums.0 },
-            early: sums.1.as_mut(),
+            later: sums.1.as_mut(),
             leak: of_leak.as_deref_mut(),
             window,
         };

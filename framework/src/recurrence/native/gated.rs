@@ -1,6 +1,6 @@
 //! All steps of long short-term memories and gated recurrent units, forward and backward.
 //!
-//! Each unit has two or four blocks of `z = W h + V x + b`, and a panel of the product holds all of them for as many units as a vector
+//! Each unit has two to four blocks of `z = W h + V x + b`, and a panel of the product holds those with a `W` for as many units as a vector
 //! has lanes, so that a step is finished while its product is in the nearest cache.
 
 mod early;
@@ -20,6 +20,7 @@ use early::OPENING;
 use equations::{Equations, Memory, State, WithReset, WithoutReset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use step::Apart;
 
 /// Which equations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,18 +54,26 @@ impl Gates {
     /// Blocks of each unit whose numbers are kept.
     pub(in crate::recurrence) fn blocks(self) -> usize {
         match self {
+            Self::Memory => Memory::BLOCKS,
+            Self::Unit { reset: ResetGate::AfterProduct, .. } => WithReset::BLOCKS,
+            Self::Unit { reset: ResetGate::None, .. } => WithoutReset::BLOCKS,
             Self::Unit { reset: ResetGate::BeforeProduct, .. } => OPENING + 1,
-            _ => self.stacked(),
         }
     }
 
     /// Blocks in the product with `h`.
     fn stacked(self) -> usize {
         match self {
-            Self::Memory | Self::Unit { reset: ResetGate::AfterProduct, .. } => GATES,
-            Self::Unit { reset: ResetGate::None, .. } => 2,
+            Self::Memory => Memory::STACKED,
+            Self::Unit { reset: ResetGate::AfterProduct, .. } => WithReset::STACKED,
+            Self::Unit { reset: ResetGate::None, .. } => WithoutReset::STACKED,
             Self::Unit { reset: ResetGate::BeforeProduct, .. } => OPENING,
         }
+    }
+
+    /// Whether the last block sees the input alone, apart from the product with `h`.
+    fn sets_apart(self) -> bool {
+        matches!(self, Self::Unit { reset: ResetGate::AfterProduct, .. })
     }
 
     fn is_memory(self) -> bool {
@@ -96,8 +105,9 @@ where
 {
     let (rows, units, channels) = (job.rows, step.units, step.inputs.sources());
     let size = rows * units;
-    let width = E::BLOCKS * S::LANES;
-    let mut scratch = vec![S::Real::ZERO; rows * width];
+    let (stacked, width) = (E::STACKED * S::LANES, E::BLOCKS * S::LANES);
+    let mut scratch = vec![S::Real::ZERO; rows * stacked];
+    let mut beside = vec![S::Real::ZERO; if step.apart.is_some() { rows * S::LANES } else { 0 }];
     for t in 0..job.steps {
         let (before, after) = job.hidden.split_at_mut((t + 1) * size);
         let (hidden, next) = (&before[t * size..], &mut after[..size]);
@@ -108,12 +118,18 @@ where
             let count = S::LANES.min(units - first);
             unsafe {
                 panel_product::<S>(rows, main, Some(side), &step.bias, group, &mut scratch);
+                if let Some(Apart { inputs: weight, bias }) = &step.apart {
+                    panel_product::<S>(rows, Factor { weight, ..side }, None, bias, group, &mut beside);
+                }
                 let leak = S::load(step.leak.as_ptr().add(first));
                 for row in 0..rows {
-                    let product = scratch.as_mut_ptr().add(row * width);
+                    let product = scratch.as_ptr().add(row * stacked);
                     let mut z = [S::splat(S::Real::ZERO); GATES];
-                    for (gate, z) in z.iter_mut().enumerate().take(E::BLOCKS) {
+                    for (gate, z) in z.iter_mut().enumerate().take(E::STACKED) {
                         *z = S::load(product.add(gate * S::LANES));
+                    }
+                    if step.apart.is_some() {
+                        z[E::BLOCKS - 1] = S::load(beside.as_ptr().add(row * S::LANES));
                     }
                     let at = row * units + first;
                     if let Some(added) = job.added {
@@ -167,14 +183,18 @@ where
     S::Real: Kernels,
 {
     let Some(turned) = &step.backward else { return };
-    let (rows, units, blocks) = (job.rows, step.units, step.blocks());
+    let (rows, units, blocks) = (job.rows, step.units, step.bias.len());
     let memory = step.form.is_memory();
     let mut scratch = vec![S::Real::ZERO; rows * PANEL_VECTORS * S::LANES];
     let chunk = (TERMS / rows.max(1)).clamp(1, job.steps.max(1));
     let mut recent = vec![S::Real::ZERO; chunk * rows * blocks];
+    // Gradients of the block that is set apart, if one is.
+    let alone = if step.apart.is_some() { rows * units } else { 0 };
+    let mut recent_alone = vec![S::Real::ZERO; chunk * alone];
     for t in (0..job.steps).rev() {
         let deltas = &mut recent[t % chunk * rows * blocks..][..rows * blocks];
-        unsafe { differentiate::<S, E>(step, f, t, &mut job, deltas) };
+        let apart = &mut recent_alone[t % chunk * alone..][..alone];
+        unsafe { differentiate::<S, E>(step, f, t, &mut job, (&mut *deltas, apart)) };
         let cut = t > 0 && job.window.is_some_and(|window| t % window == 0);
         let side = step.said_before(job.said, t, rows);
         if cut && memory {
@@ -186,13 +206,13 @@ where
             let count = chunk.min(job.steps - t) * rows;
             for at in (0..count).step_by(TERMS) {
                 let channels = step.inputs.sources();
-                let terms = Terms {
-                    count: TERMS.min(count - at),
-                    main: &job.hidden[(t * rows + at) * units..],
-                    side: job.weights.inputs.map(|all| &all[(t * rows + at) * channels..]),
-                    targets: &recent[at * blocks..],
-                };
-                unsafe { job.weights.sums.add::<S>(terms) };
+                let side = job.weights.inputs.map(|all| &all[(t * rows + at) * channels..]);
+                let (count, main) = (TERMS.min(count - at), &job.hidden[(t * rows + at) * units..]);
+                unsafe { job.weights.sums.add::<S>(Terms { count, main, side, targets: &recent[at * blocks..] }) };
+                if let (Some(sums), Some(main), true) = (&mut job.later, side, alone > 0) {
+                    let targets = &recent_alone[at * units..];
+                    unsafe { sums.add::<S>(Terms { count, main, side: None, targets }) };
+                }
             }
         }
     }
@@ -243,11 +263,11 @@ unsafe fn differentiate<S: Simd, E: Equations>(
     f: Activation,
     t: usize,
     job: &mut GatedBackward<S::Real>,
-    deltas: &mut [S::Real],
+    (deltas, apart): (&mut [S::Real], &mut [S::Real]),
 ) where
     S::Real: Kernels,
 {
-    let (rows, units, blocks) = (job.rows, step.units, step.blocks());
+    let (rows, units, blocks) = (job.rows, step.units, step.bias.len());
     let (size, width) = (rows * units, E::BLOCKS * S::LANES);
     let memory = !job.cell.is_empty();
     for group in 0..step.groups() {
@@ -281,9 +301,12 @@ unsafe fn differentiate<S: Simd, E: Equations>(
                     let place = sums.as_mut_ptr().add(first);
                     S::store(place, S::add(S::load(place), of_leak));
                 }
-                let to = deltas.as_mut_ptr().add(row * blocks + group * width);
-                for (gate, delta) in delta.iter().enumerate().take(E::BLOCKS) {
+                let to = deltas.as_mut_ptr().add(row * blocks + group * E::STACKED * S::LANES);
+                for (gate, delta) in delta.iter().enumerate().take(E::STACKED) {
                     S::store(to.add(gate * S::LANES), *delta);
+                }
+                if !apart.is_empty() {
+                    S::store_part(apart.as_mut_ptr().add(at), delta[E::BLOCKS - 1], count);
                 }
             }
         }

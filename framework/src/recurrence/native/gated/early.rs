@@ -154,7 +154,7 @@ where
                 let candidate = Terms { count, main: &seen[at * units..], side, targets: &candidates[at * units..] };
                 unsafe {
                     job.weights.sums.add::<S>(gates);
-                    if let Some(sums) = &mut job.early {
+                    if let Some(sums) = &mut job.later {
                         sums.add::<S>(candidate);
                     }
                 }

@@ -9,6 +9,8 @@ use crate::recurrence::Activation;
 pub(super) trait Equations {
     /// Blocks of each unit.
     const BLOCKS: usize;
+    /// The first so many of them see `h`; the last may not.
+    const STACKED: usize = Self::BLOCKS;
 
     /// What is kept of the blocks, and what `h` and `c` become.
     unsafe fn forth<S: Simd>(
@@ -120,6 +122,7 @@ pub(super) unsafe fn unmoved<S: Simd>(
 
 impl Equations for WithReset {
     const BLOCKS: usize = 4;
+    const STACKED: usize = 3;
 
     #[inline(always)]
     unsafe fn forth<S: Simd>(

@@ -33,8 +33,8 @@ pub(in crate::recurrence) struct GatedBackward<'a, R> {
     pub lambda: &'a mut [R],
     pub lambda_cell: &'a mut [R],
     pub weights: Gradients<'a, R>,
-    /// Where those of a candidate that comes later are summed.
-    pub early: Option<&'a mut Outer<R>>,
+    /// Where those of a candidate that comes later, or is set apart, are summed.
+    pub later: Option<&'a mut Outer<R>>,
     /// Gradient of the leaks, from [`GatedStep::sums`], where they are learned.
     pub leak: Option<&'a mut [R]>,
     pub window: Option<usize>,

@@ -20,7 +20,16 @@ pub(in crate::recurrence) struct GatedStep<R> {
     pub(super) readout: Option<Packed<R>>,
     /// The candidate's part, where it comes after its reset gate.
     pub(super) early: Option<Early<R>>,
+    /// The block that sees the input alone.
+    pub(super) apart: Option<Apart<R>>,
     pub(super) silence: Vec<R>,
+}
+
+/// The input's weights and the bias of a block that does not see `h`, a vector a panel.
+#[derive(Clone, Debug)]
+pub(super) struct Apart<R> {
+    pub inputs: Packed<R>,
+    pub bias: Vec<R>,
 }
 
 /// Where block `gate` of unit `unit` stands among the blocks of all units.
@@ -55,7 +64,8 @@ fn arranged<R: Real>(
 }
 
 impl<R: Kernels> GatedStep<R> {
-    /// `weight` is `[unit, blocks * units]`, `input` `[input, blocks * units]` and `bias` `[blocks * units]`, block after block; `leak`
+    /// `weight` is `[unit, blocks * units]`, `input` `[input, blocks * units]` and `bias` `[blocks * units]`, block after block, of
+    /// which `weight` lacks the last where that sees the input alone; `leak`
     /// has one number, or one for each unit; with `readout` `[output, unit]` for the way back, too.
     pub fn new(
         level: Level,
@@ -71,6 +81,10 @@ impl<R: Kernels> GatedStep<R> {
         let (bias, later_bias) = bias.split_at(stacked);
         let early = (later_weight.size.1 > 0)
             .then(|| Early::new(level, (later_weight, later_input, later_bias), backward.is_some()));
+        let apart = form.sets_apart().then(|| Apart {
+            inputs: Packed::in_panels(later_input.values, later_input.size, later_input.strides, lanes, 1),
+            bias: over_units(later_bias, units, lanes),
+        });
         let pack = |matrix: Matrix<R>| {
             let size = (matrix.size.0, blocks);
             let dense = arranged(matrix, size, |row, from| (row, column(from)));
@@ -95,6 +109,7 @@ impl<R: Kernels> GatedStep<R> {
             backward: turned,
             readout,
             early,
+            apart,
             silence: vec![R::ZERO; units.next_multiple_of(lanes)],
         }
     }
@@ -109,12 +124,16 @@ impl<R: Kernels> GatedStep<R> {
         self.leak.len() * self.form.blocks()
     }
 
-    /// Sums of outer products for the gradients of the weights, and of those of a candidate that comes later.
+    /// Sums of outer products for the gradients of the weights, and of those of a candidate that comes later or is set apart.
     pub fn outer(&self) -> (Outer<R>, Option<Outer<R>>) {
-        let sums = |targets: usize| {
-            Outer::new((self.units, self.inputs.sources(), targets), R::lanes(self.level), R::tile(self.level))
+        let sums = |size| Outer::new(size, R::lanes(self.level), R::tile(self.level));
+        let (units, channels) = (self.units, self.inputs.sources());
+        let later = match (&self.early, &self.apart) {
+            (Some(_), _) => Some(sums((units, channels, units))),
+            (_, Some(_)) => Some(sums((channels, 0, units))),
+            _ => None,
         };
-        (sums(self.bias.len()), self.early.is_some().then(|| sums(self.units)))
+        (sums((units, channels, self.bias.len())), later)
     }
 
     /// What was read from the state before step `t`, and the weights by which it was.
@@ -132,20 +151,27 @@ impl<R: Kernels> GatedStep<R> {
     /// Gradients of `weight`, `input` and `bias` as they were given, row by row.
     pub fn gradients(&self, (sums, later): &(Outer<R>, Option<Outer<R>>)) -> [Vec<R>; 3] {
         let (blocks, lanes, gates) = (self.bias.len(), R::lanes(self.level), self.form.stacked());
-        let finished = |sums: &Outer<R>, columns: usize| {
-            let of_rows = |rows: usize| vec![R::ZERO; rows * columns];
-            let (mut weight, mut input, mut bias) = (of_rows(self.units), of_rows(self.inputs.sources()), of_rows(1));
-            sums.finish(&mut weight, &mut input, &mut bias);
-            [weight, input, bias]
+        let finished = |sums: &Outer<R>, columns: usize, (main, side): (usize, usize)| {
+            let [mut main, mut side, mut bias] = [main, side, 1].map(|rows| vec![R::ZERO; rows * columns]);
+            sums.finish(&mut main, &mut side, &mut bias);
+            [main, side, bias]
         };
-        let stacked = finished(sums, blocks);
-        let later = later.as_ref().map(|sums| finished(sums, self.units));
+        let channels = self.inputs.sources();
+        let stacked = finished(sums, blocks, (self.units, channels));
+        let later = later.as_ref().map(|sums| match &self.apart {
+            // It has no recurrent weights.
+            Some(_) => {
+                let [input, _, bias] = finished(sums, self.units, (channels, 0));
+                [Vec::new(), input, bias]
+            }
+            None => finished(sums, self.units, (self.units, channels)),
+        });
         std::array::from_fn(|i| {
             let row = |(number, row): (usize, &[R])| {
                 let stacked = (0..gates * self.units)
                     .map(|to| row[place(to % self.units, to / self.units, (gates, lanes))])
                     .collect::<Vec<R>>();
-                let later = later.as_ref().map(|later| &later[i][number * self.units..][..self.units]);
+                let later = later.as_ref().and_then(|later| later[i].chunks_exact(self.units).nth(number));
                 [&stacked, later.unwrap_or(&[])].concat()
             };
             stacked[i].chunks_exact(blocks).enumerate().flat_map(row).collect()
