@@ -191,6 +191,11 @@ mod tests {
     }
 
     #[test]
+    fn heads_are_heard_without_states() {
+        testing::heads_are_heard_without_states(&Gru { hidden: 7 });
+    }
+
+    #[test]
     fn bytes_depend_on_the_seed_and_not_on_the_threads() {
         testing::bytes_depend_on_the_seed_alone(&Gru { hidden: 20 });
     }

@@ -225,6 +225,11 @@ mod tests {
     }
 
     #[test]
+    fn heads_are_heard_without_states() {
+        testing::heads_are_heard_without_states(&Lstm { hidden: 7, ..Lstm::default() });
+    }
+
+    #[test]
     fn bytes_depend_on_the_seed_and_not_on_the_threads() {
         testing::bytes_depend_on_the_seed_alone(&Lstm { hidden: 20, ..Lstm::default() });
     }

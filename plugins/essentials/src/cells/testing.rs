@@ -272,6 +272,36 @@ pub fn gradient_meets_differences(cell: &dyn Cell, probe: &Probe) {
     }
 }
 
+/// What heads say without the states, in several stretches of a trial and in segments, is what they say of the states; and networks
+/// that are judged side by side are judged as each alone.
+pub fn heads_are_heard_without_states(cell: &dyn Cell) {
+    for probe in Probe::kinds() {
+        let probe = Probe { time: 400, ..probe };
+        let (network, bench) = (network(cell, &probe), Bench::new(&probe));
+        let (rollout, trials) = (bench.rollout(), bench.trials(70));
+        let play = |record| rollout.play(&network, &trials, record).expect("plays");
+        let (heard, kept) = (play(Record::Outputs), play(Record::Rates));
+        assert!(heard.rates.is_none() && kept.rates.is_some());
+        for (a, b) in heard.outputs.iter().zip(&kept.outputs) {
+            // Sums over units in another order.
+            assert!((a - b).abs().max().double_value(&[]) < 1e-13, "{probe:?}");
+        }
+        assert_close(&heard.last, &kept.last, 1e-13, "the last state");
+        if probe.segments > 1 {
+            // Weights of later segments are drawn here, and those of a block stand for all.
+            continue;
+        }
+        let other = Network { parameters: network.parameters.map(|t| t * 0.9), ..self::network(cell, &probe) };
+        let members = [network.parameters.shallow_clone(), other.parameters.shallow_clone()];
+        let judged = rollout.judge_each(&network, &members, &trials).expect("plays");
+        for (network, (loss, _)) in [&network, &other].into_iter().zip(judged) {
+            let played = rollout.play(network, &trials, Record::Outputs).expect("plays");
+            let alone = rollout.task.score(&played.trials, &played.outputs).expect("fits").summary().0;
+            assert!((loss - alone).abs() < 1e-12 * alone.abs(), "{probe:?}: {loss} {alone}");
+        }
+    }
+}
+
 /// The same seed gives the same bytes with one thread and with two, and another seed gives others.
 pub fn bytes_depend_on_the_seed_alone(cell: &dyn Cell) {
     let probe = Probe::default();

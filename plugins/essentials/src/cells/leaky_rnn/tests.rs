@@ -152,6 +152,13 @@ fn states_that_are_computed_again_give_the_same_gradients() {
 }
 
 #[test]
+fn heads_are_heard_without_states() {
+    for placement in PLACEMENTS {
+        testing::heads_are_heard_without_states(&LeakyRnn { placement, ..small() });
+    }
+}
+
+#[test]
 fn gradients_meet_finite_differences() {
     for placement in PLACEMENTS {
         for variant in variants() {
