@@ -39,19 +39,29 @@ pub(super) fn set(network: &mut Network, parameters: &[(&str, &[f64])]) {
     }
 }
 
+/// A run whose network is one unit of a cell, with these weights from itself, from its input and to its output, and no bias.
+pub(super) fn one_unit(
+    folder: &std::path::Path,
+    task: &serde_json::Value,
+    cell: &serde_json::Value,
+    [recurrent, input, output]: [f64; 3],
+) -> RunDir {
+    run(folder, task, cell, |network| {
+        let parameters: [(&str, &[f64]); 5] = [
+            ("recurrent.weight", &[recurrent]),
+            ("input.weight", &[input]),
+            ("input.bias", &[0.0]),
+            ("head.0.weight", &[output]),
+            ("head.0.bias", &[0.0]),
+        ];
+        set(network, &parameters);
+    })
+}
+
 /// A run whose network is one unit that sums its input, `r' = r + 0.01 u`, and says it.
 pub(super) fn integrator(folder: &std::path::Path, task: &serde_json::Value) -> RunDir {
     let cell = serde_json::json!({
         "type": "leaky-rnn", "hidden": 1, "activation": "identity", "time_constants": { "low": 100.0, "high": 100.0 },
     });
-    run(folder, task, &cell, |network| {
-        let parameters: [(&str, &[f64]); 5] = [
-            ("recurrent.weight", &[1.0]),
-            ("input.weight", &[1.0]),
-            ("input.bias", &[0.0]),
-            ("head.0.weight", &[1.0]),
-            ("head.0.bias", &[0.0]),
-        ];
-        set(network, &parameters);
-    })
+    one_unit(folder, task, &cell, [1.0, 1.0, 1.0])
 }

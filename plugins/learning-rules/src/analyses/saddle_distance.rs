@@ -225,7 +225,7 @@ synfire::inventory::submit! { Component::analysis::<SaddleDistance>("saddle-dist
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyses::fixture::{run, set};
+    use crate::analyses::fixture::one_unit;
     use serde_json::json;
     use synfire::Spec;
     use synfire::run::Analyst;
@@ -236,16 +236,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let task = json!({ "type": "random-dots", "steps": 60, "noise_std": 0.4 });
         let cell = json!({ "type": "leaky-rnn", "hidden": 1, "time_constants": { "low": 5.0, "high": 5.0 } });
-        let dir = run(&folder.path().join("run"), &task, &cell, |network| {
-            let parameters: [(&str, &[f64]); 5] = [
-                ("recurrent.weight", &[weight]),
-                ("input.weight", &[1.0]),
-                ("input.bias", &[0.0]),
-                ("head.0.weight", &[1.0]),
-                ("head.0.bias", &[0.0]),
-            ];
-            set(network, &parameters);
-        });
+        let dir = one_unit(&folder.path().join("run"), &task, &cell, [weight, 1.0, 1.0]);
         let registry = Registry::linked().expect("links");
         let workers = Workers::new(1).expect("a thread");
         let options = json!({ "played": { "trials": 100, "every": 1 } });

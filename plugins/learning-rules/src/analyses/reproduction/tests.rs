@@ -1,5 +1,5 @@
 use super::*;
-use crate::analyses::fixture::{run, set};
+use crate::analyses::fixture::one_unit;
 use serde_json::json;
 use synfire::Spec;
 use synfire::run::Analyst;
@@ -11,16 +11,7 @@ fn holding(folder: &std::path::Path, task: &serde_json::Value) -> synfire::run::
         "type": "leaky-rnn", "hidden": 1, "activation": "identity", "time_constants": { "low": 10.0, "high": 10.0 },
         "initial_state": { "low": 0.75, "high": 0.75 },
     });
-    run(folder, task, &cell, |network| {
-        let parameters: [(&str, &[f64]); 5] = [
-            ("recurrent.weight", &[1.0]),
-            ("input.weight", &[0.0]),
-            ("input.bias", &[0.0]),
-            ("head.0.weight", &[2.0]),
-            ("head.0.bias", &[0.0]),
-        ];
-        set(network, &parameters);
-    })
+    one_unit(folder, task, &cell, [1.0, 0.0, 2.0])
 }
 
 #[test]
