@@ -112,8 +112,7 @@ impl Objective {
     /// The loss of one head, which autograd can follow to the outputs, and its accuracy.
     fn judge(&self, target: &Target, output: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
         let comparison = Comparison {
-            loss: self.loss,
-            tolerance: self.tolerance,
+            objective: *self,
             output,
             target: &target.values,
             weight: target.weight.as_ref(),

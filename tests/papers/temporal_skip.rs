@@ -11,6 +11,7 @@ fn experiments() -> PathBuf {
 
 #[test]
 fn every_experiment_would_run_at_every_scale() {
+    assert!(experiments().join("scales").is_dir());
     synfire::testing::assert_experiments(experiments());
 }
 

@@ -5,5 +5,7 @@ use synfire_learning_rules as _;
 
 #[test]
 fn every_experiment_would_run_at_every_scale() {
-    synfire::testing::assert_experiments(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments"));
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    assert!(folder.join("scales").is_dir());
+    synfire::testing::assert_experiments(folder);
 }

@@ -7,7 +7,12 @@ use synfire_timescales as _;
 
 #[test]
 fn every_experiment_would_run_at_every_scale() {
-    synfire::testing::assert_experiments(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    for scale in ["paper", "quick", "smoke"] {
+        assert!(folder.join("scales").join(scale).with_extension("toml").is_file(), "{scale}");
+    }
+    assert_eq!(std::fs::read_dir(folder.join("scales")).unwrap().count(), 3);
+    synfire::testing::assert_experiments(folder);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::functions::activate;
 use super::memory::{Fresh, numbers};
 use super::simd::Simd;
 use super::{Kernels, Level, Real};
-use crate::objective::Loss;
+use crate::objective::{Loss, Objective};
 use crate::recurrence::Activation;
 use crate::{Error, Result};
 use std::marker::PhantomData;
@@ -14,9 +14,7 @@ use tch::{Device, Kind, Tensor};
 
 /// Outputs `[.., output]`, what they are compared with, and the weight `[..]` of each comparison.
 pub(crate) struct Comparison<'a> {
-    pub loss: Loss,
-    /// How far a right value may be off.
-    pub tolerance: Option<f64>,
+    pub objective: Objective,
     pub output: &'a Tensor,
     /// Classes `[..]` or values `[.., output]`.
     pub target: &'a Tensor,
@@ -41,7 +39,7 @@ impl Comparison<'_> {
     /// [`Error::Failed`] for a class that is none of the outputs, and when there is not enough memory.
     pub fn compare(&self, differentiate: bool) -> Result<Option<Compared>> {
         let kind = self.output.kind();
-        let of_target = if self.loss == Loss::CrossEntropy { Kind::Int64 } else { kind };
+        let of_target = if self.objective.loss == Loss::CrossEntropy { Kind::Int64 } else { kind };
         let here = |t: &Tensor| t.device() == Device::Cpu;
         let compared = self.output.size().split_last().map_or(0, |(_, rows)| rows.iter().product::<i64>());
         let fits = self.target.kind() == of_target
@@ -72,10 +70,10 @@ impl Comparison<'_> {
                 .map(|all| all.chunks_exact_mut(width)),
             per_weight: 1.0 / self.total.max(1e-12),
         };
-        let within = |off: f64| self.tolerance.is_none_or(|tolerance| off.abs() <= tolerance);
+        let within = |off: f64| self.objective.tolerance.is_none_or(|tolerance| off.abs() <= tolerance);
         let values = || Ok::<_, Error>(numbers::<R>(&target)?.chunks_exact(width));
         let per_output = 1.0 / width as f64;
-        let (loss, right) = match self.loss {
+        let (loss, right) = match self.objective.loss {
             Loss::CrossEntropy => {
                 let classes = numbers::<i64>(&target)?;
                 if let Some(class) = classes.iter().find(|class| !(0..width as i64).contains(class)) {
@@ -114,8 +112,7 @@ impl Comparison<'_> {
                 })
             }),
         };
-        let judges = matches!(self.loss, Loss::CrossEntropy | Loss::BinaryCrossEntropy) || self.tolerance.is_some();
-        let right = judges.then_some(right);
+        let right = self.objective.has_accuracy().then_some(right);
         Ok(Some(Compared { loss, right, gradient: gradient.map(Fresh::tensor) }))
     }
 }
