@@ -8,10 +8,14 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Bytes that the states of a batch may take, unless told otherwise: 2 GiB.
 const STATE_MEMORY: u64 = 2 << 30;
+
+/// How long threads look for work before they go to sleep.
+const LINGERS: Duration = Duration::from_micros(500);
 
 /// A pool of threads, each with libtorch's own threading switched off.
 ///
@@ -33,11 +37,20 @@ trait Pool: Send + Sync {
     fn together(&self, others: usize, cores: &Cores, work: &(dyn Fn() + Sync));
 }
 
-impl Pool for rayon::ThreadPool {
+/// Threads of this image.
+struct Threads {
+    pool: rayon::ThreadPool,
+    /// How many wait for work awake, and how many may: none where there are more threads than cores, since they would keep others from
+    /// working.
+    lingering: Arc<AtomicUsize>,
+    may_linger: usize,
+}
+
+impl Pool for Threads {
     fn together(&self, others: usize, cores: &Cores, work: &(dyn Fn() + Sync)) {
         one_torch_thread();
         cores.leave();
-        self.in_place_scope(|scope| {
+        self.pool.in_place_scope(|scope| {
             for _ in 0..others {
                 scope.spawn(|_| {
                     work();
@@ -46,6 +59,25 @@ impl Pool for rayon::ThreadPool {
             }
             work();
         });
+        for _ in self.lingering.load(Ordering::Relaxed)..others.min(self.may_linger) {
+            self.lingering.fetch_add(1, Ordering::Relaxed);
+            let lingering = Arc::clone(&self.lingering);
+            self.pool.spawn(move || {
+                linger();
+                lingering.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    }
+}
+
+/// Look for work for a while before the calling thread of a pool goes to sleep: to wake it takes as long as a short update can save by it.
+fn linger() {
+    let mut since = Instant::now();
+    while since.elapsed() < LINGERS {
+        match rayon::yield_now() {
+            Some(rayon::Yield::Executed) => since = Instant::now(),
+            _ => (0..32).for_each(|_| std::hint::spin_loop()),
+        }
     }
 }
 
@@ -70,7 +102,8 @@ impl Workers {
             // Until each of them is ready, none may compute: see `one_torch_thread`.
             pool.broadcast(|_| ());
         }
-        let pool = pool.map(|pool| Box::new(pool) as Box<dyn Pool>);
+        let may_linger = if threads <= Self::available() { threads - 1 } else { 0 };
+        let pool = pool.map(|pool| Box::new(Threads { pool, lingering: Arc::default(), may_linger }) as Box<dyn Pool>);
         Ok(Self { pool, threads, cores: Cores::new(threads - 1), state_memory: STATE_MEMORY })
     }
 

@@ -115,10 +115,9 @@ pub(super) fn through_preparation(
         for (name, tensor) in tensors.iter().filter(|(_, tensor)| tensor.requires_grad()) {
             let Some(gradient) = sum.gradients.remove(&format!("{prefix}{name}")) else { continue };
             // Where nothing was prepared, there is nothing to go through.
-            let same = |leaf: &&Tensor| leaf.data_ptr() == tensor.data_ptr() && leaf.size() == tensor.size();
-            if tensor.is_leaf()
-                && let Some(at) = leaves.iter().position(|leaf| same(&leaf))
-            {
+            let seen = leaves.iter().enumerate().find_map(|(at, leaf)| Some((at, view(tensor, leaf)?)));
+            if let Some((at, seen)) = seen {
+                let gradient = if seen == View::Turned { gradient.f_transpose(0, 1)? } else { gradient };
                 add(&mut sum.gradients, &names[at], gradient)?;
                 continue;
             }
@@ -139,6 +138,28 @@ pub(super) fn through_preparation(
     });
     sum.gradients = own(names, both.collect());
     Ok(sum)
+}
+
+/// How a tensor shows the numbers of another.
+#[derive(PartialEq)]
+enum View {
+    Same,
+    Turned,
+}
+
+/// Whether a tensor shows all numbers of a leaf, in their order or as the transposed matrix. One that shares its memory is made of it
+/// by operations that change no number, so that its gradient is the leaf's.
+fn view(tensor: &Tensor, leaf: &Tensor) -> Option<View> {
+    if tensor.data_ptr() != leaf.data_ptr() {
+        return None;
+    }
+    let (size, stride) = (leaf.size(), leaf.stride());
+    let turned = |values: &[i64]| values.iter().rev().copied().collect::<Vec<_>>();
+    let (its_size, its_stride) = (tensor.size(), tensor.stride());
+    if (&its_size, &its_stride) == (&size, &stride) {
+        return Some(View::Same);
+    }
+    (size.len() == 2 && its_size == turned(&size) && its_stride == turned(&stride)).then_some(View::Turned)
 }
 
 /// The leaves that all blocks share, by their prefixed names.

@@ -11,8 +11,9 @@ mod step;
 pub(in crate::recurrence) use jobs::{GatedBackward, GatedForward};
 pub(in crate::recurrence) use step::GatedStep;
 
+use super::lines::Lines;
 use super::outer::{TERMS, Terms};
-use super::product::{Factor, GATES, PANEL_VECTORS, Packed, panel_product};
+use super::product::{Factor, GATES, PANEL_VECTORS, Packed};
 use super::simd::Simd;
 use super::{Kernels, Real};
 use crate::recurrence::Activation;
@@ -106,8 +107,8 @@ where
     let (rows, units, channels) = (job.rows, step.units, step.inputs.sources());
     let size = rows * units;
     let (stacked, width) = (E::STACKED * S::LANES, E::BLOCKS * S::LANES);
-    let mut scratch = vec![S::Real::ZERO; rows * stacked];
-    let mut beside = vec![S::Real::ZERO; if step.apart.is_some() { rows * S::LANES } else { 0 }];
+    let mut scratch = Lines::zeros(rows * stacked);
+    let mut beside = Lines::zeros(if step.apart.is_some() { rows * S::LANES } else { 0 });
     for t in 0..job.steps {
         let (before, after) = job.hidden.split_at_mut((t + 1) * size);
         let (hidden, next) = (&before[t * size..], &mut after[..size]);
@@ -117,9 +118,9 @@ where
             let first = group * S::LANES;
             let count = S::LANES.min(units - first);
             unsafe {
-                panel_product::<S>(rows, main, Some(side), &step.bias, group, &mut scratch);
+                S::panel_product(rows, main, Some(side), &step.bias, group, &mut scratch);
                 if let Some(Apart { inputs: weight, bias }) = &step.apart {
-                    panel_product::<S>(rows, Factor { weight, ..side }, None, bias, group, &mut beside);
+                    S::panel_product(rows, Factor { weight, ..side }, None, bias, group, &mut beside);
                 }
                 let leak = S::load(step.leak.as_ptr().add(first));
                 for row in 0..rows {
@@ -185,12 +186,12 @@ where
     let Some(turned) = &step.backward else { return };
     let (rows, units, blocks) = (job.rows, step.units, step.bias.len());
     let memory = step.form.is_memory();
-    let mut scratch = vec![S::Real::ZERO; rows * PANEL_VECTORS * S::LANES];
+    let mut scratch = Lines::zeros(rows * PANEL_VECTORS * S::LANES);
     let chunk = (TERMS / rows.max(1)).clamp(1, job.steps.max(1));
-    let mut recent = vec![S::Real::ZERO; chunk * rows * blocks];
+    let mut recent = Lines::zeros(chunk * rows * blocks);
     // Gradients of the block that is set apart, if one is.
     let alone = if step.apart.is_some() { rows * units } else { 0 };
-    let mut recent_alone = vec![S::Real::ZERO; chunk * alone];
+    let mut recent_alone = Lines::zeros(chunk * alone);
     for t in (0..job.steps).rev() {
         let deltas = &mut recent[t % chunk * rows * blocks..][..rows * blocks];
         let apart = &mut recent_alone[t % chunk * alone..][..alone];
@@ -208,10 +209,10 @@ where
                 let channels = step.inputs.sources();
                 let side = job.weights.inputs.map(|all| &all[(t * rows + at) * channels..]);
                 let (count, main) = (TERMS.min(count - at), &job.hidden[(t * rows + at) * units..]);
-                unsafe { job.weights.sums.add::<S>(Terms { count, main, side, targets: &recent[at * blocks..] }) };
+                unsafe { S::add_outer(job.weights.sums, Terms { count, main, side, targets: &recent[at * blocks..] }) };
                 if let (Some(sums), Some(main), true) = (&mut job.later, side, alone > 0) {
                     let targets = &recent_alone[at * units..];
-                    unsafe { sums.add::<S>(Terms { count, main, side: None, targets }) };
+                    unsafe { S::add_outer(sums, Terms { count, main, side: None, targets }) };
                 }
             }
         }
@@ -237,8 +238,8 @@ unsafe fn pass_back<S: Simd>(
         let (first, columns, width) = turned.columns(panel);
         unsafe {
             match (cut, side) {
-                (false, side) => panel_product::<S>(rows, main, side, &step.silence, panel, scratch),
-                (true, Some(side)) => panel_product::<S>(rows, side, None, &step.silence, panel, scratch),
+                (false, side) => S::panel_product(rows, main, side, &step.silence, panel, scratch),
+                (true, Some(side)) => S::panel_product(rows, side, None, &step.silence, panel, scratch),
                 (true, None) => scratch.fill(S::Real::ZERO),
             }
             for row in 0..rows {

@@ -2,20 +2,26 @@
 
 use super::functions::{activate, slope};
 use super::jobs::{Backward, Forward, Gradients, LeakSums};
+use super::lines::Lines;
 use super::outer::{TERMS, Terms};
-use super::product::{Factor, PANEL_VECTORS, panel_product};
+use super::product::{Factor, PANEL_VECTORS};
 use super::simd::{Real, Simd};
 use super::{Kernels, Placement, Step};
 
 /// Call `$body` for each vector of `$columns` columns from `$first` on, in each row: with the row, the column and the lanes that count.
+/// Where all do, the compiler knows.
 macro_rules! each_vector {
     ($rows:expr, $first:expr, $columns:expr, $lanes:expr, |$row:ident, $column:ident, $count:ident| $body:block) => {
         for $row in 0..$rows {
             let mut within = 0;
-            while within < $columns {
-                let ($column, $count) = ($first + within, ($columns - within).min($lanes));
+            while within + $lanes <= $columns {
+                let ($column, $count) = ($first + within, $lanes);
                 $body
                 within += $lanes;
+            }
+            if within < $columns {
+                let ($column, $count) = ($first + within, $columns - within);
+                $body
             }
         }
     };
@@ -34,7 +40,7 @@ where
         return;
     }
     let keeps = job.keeps;
-    let mut scratch = vec![S::Real::ZERO; rows * PANEL_VECTORS * S::LANES];
+    let mut scratch = Lines::zeros(rows * PANEL_VECTORS * S::LANES);
     for t in 0..job.steps {
         let input = job.input.map(|all| &all[t * size..][..size]);
         let (state, next) = if keeps {
@@ -58,7 +64,7 @@ where
         for panel in 0..step.weight.panels() {
             let main = Factor { rows: source, weight: &step.weight };
             unsafe {
-                panel_product::<S>(rows, main, side, &step.start, panel, &mut scratch);
+                S::panel_product(rows, main, side, &step.start, panel, &mut scratch);
                 finish_forward::<S>(step, panel, rows, &scratch, (input, state), (next, out));
             }
         }
@@ -104,12 +110,13 @@ unsafe fn finish_forward<S: Simd>(
             let reached = match step.placement {
                 Placement::Whole => activate::<S>(f, z),
                 Placement::Drive => {
+                    // Read before anything is written: places a multiple of 4096 bytes apart would be taken for one.
+                    let r = S::load_part(state.as_ptr().add(at), count);
                     let a = activate::<S>(f, z);
                     if !activated.is_null() {
                         S::store_part(activated.add(at), a, count);
                         S::prefetch(activated.wrapping_add(at + rows * units));
                     }
-                    let r = S::load_part(state.as_ptr().add(at), count);
                     S::fma(S::load(step.leak.as_ptr().add(column)), S::sub(a, r), r)
                 }
                 Placement::Current => {
@@ -135,10 +142,10 @@ where
     if size == 0 {
         return;
     }
-    let mut scratch = vec![S::Real::ZERO; rows * PANEL_VECTORS * S::LANES];
+    let mut scratch = Lines::zeros(rows * PANEL_VECTORS * S::LANES);
     // As many steps as fill the terms of an outer product; without a place for all, theirs are kept only until they are summed.
     let chunk = (TERMS / rows).clamp(1, job.steps.max(1));
-    let mut recent = if job.deltas.is_some() { Vec::new() } else { vec![S::Real::ZERO; chunk * size] };
+    let mut recent = if job.deltas.is_some() { Lines::zeros(0) } else { Lines::zeros(chunk * size) };
     for t in (0..job.steps).rev() {
         let direct = job.direct.map(|all| &all[t * size..][..size]);
         let activated = &job.activated[t * size..][..size];
@@ -155,8 +162,8 @@ where
             let main = (!cut).then_some(Factor { rows: &*deltas, weight: &step.weight });
             unsafe {
                 match (main, side) {
-                    (Some(main), side) => panel_product::<S>(rows, main, side, &step.start, panel, &mut scratch),
-                    (None, Some(side)) => panel_product::<S>(rows, side, None, &step.start, panel, &mut scratch),
+                    (Some(main), side) => S::panel_product(rows, main, side, &step.start, panel, &mut scratch),
+                    (None, Some(side)) => S::panel_product(rows, side, None, &step.start, panel, &mut scratch),
                     (None, None) => scratch.fill(S::Real::ZERO),
                 }
                 finish_backward::<S>(step, panel, rows, &scratch, (activated, cut), direct, job.lambda);
@@ -192,7 +199,7 @@ unsafe fn sum<S: Simd>(
             side: gradients.inputs.map(|all| &all[(first + at) * beside..]),
             targets: &deltas[at * units..],
         };
-        unsafe { gradients.sums.add::<S>(terms) };
+        unsafe { S::add_outer(gradients.sums, terms) };
     }
 }
 
@@ -212,6 +219,8 @@ unsafe fn differentiate<S: Simd>(
             let at = row * units + column;
             let l = S::load_part(lambda.as_ptr().add(at), count);
             let a = S::load_part(activated.as_ptr().add(at), count);
+            // Of the step before, which comes next.
+            S::prefetch(activated.as_ptr().wrapping_add(at).wrapping_sub(rows * units));
             let delta = match step.placement {
                 Placement::Whole => S::mul(slope::<S>(f, a), l),
                 Placement::Drive => S::mul(S::mul(slope::<S>(f, a), S::load(step.leak.as_ptr().add(column))), l),

@@ -13,6 +13,7 @@ mod functions;
 mod gated;
 mod jobs;
 mod kernels;
+mod lines;
 mod memory;
 pub(crate) mod normals;
 mod outer;
@@ -34,6 +35,7 @@ pub(super) use simd::Real;
 use super::{Activation, Placement};
 use adam::{AdamJob, AdamStep};
 use compare::{Everywhere, Numbers};
+use lines::Lines;
 use product::{Factor, Packed};
 use simd::{Portable, Simd};
 use std::sync::OnceLock;
@@ -86,9 +88,9 @@ pub(super) struct Step<R> {
     /// What is multiplied beside the state: the input's weights forward, the readout's backward.
     side: Option<Packed<R>>,
     /// What every sum starts from, the bias; room for whole vectors, as below.
-    start: Vec<R>,
-    leak: Vec<R>,
-    keep: Vec<R>,
+    start: Lines<R>,
+    leak: Lines<R>,
+    keep: Lines<R>,
     units: usize,
 }
 
@@ -115,12 +117,12 @@ pub(super) struct OfUnits<'a, R> {
 }
 
 /// Numbers of units from one each, or one for all, with zeros behind them: whole vectors are read at the end, too.
-fn over_units<R: Real>(values: &[R], units: usize, lanes: usize) -> Vec<R> {
+fn over_units<R: Real>(values: &[R], units: usize, lanes: usize) -> Lines<R> {
     let one = |unit: usize| match values {
         [only] => *only,
         several => several.get(unit).copied().unwrap_or(R::ZERO),
     };
-    (0..units.next_multiple_of(lanes)).map(one).collect()
+    Lines::from_fn(units.next_multiple_of(lanes), one)
 }
 
 impl<R: Kernels> Step<R> {

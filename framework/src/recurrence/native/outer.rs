@@ -1,24 +1,25 @@
 //! Sums of outer products, panel by panel: the gradients of weights.
 
+use super::lines::Lines;
 use super::product::{PANEL_VECTORS, Panels};
 use super::simd::{Real, Simd};
 
 /// Terms that are packed together before they are added to sums of outer products: both factors stay in the nearer caches.
-pub(super) const TERMS: usize = 192;
+pub(super) const TERMS: usize = 96;
 
 /// Sums of outer products `[source, target]`: what gradients of weights are. The sources of a term stand in two parts and are
 /// followed by a one, whose row is the sum of the targets.
 pub(in crate::recurrence) struct Outer<R> {
     /// `[panel][source][target of the panel]`, with as many sources as whole tiles have rows.
-    sums: Vec<R>,
+    sums: Lines<R>,
     main: usize,
     side: usize,
     panels: Panels,
     tile: usize,
     /// Sources of the terms in hand, `[tile][term][row of the tile]`.
-    sources: Vec<R>,
+    sources: Lines<R>,
     /// One panel of their targets, `[term][target of the panel]`.
-    targets: Vec<R>,
+    targets: Lines<R>,
 }
 
 /// The terms of a few steps: `[term, number]` each, without gaps.
@@ -36,12 +37,12 @@ impl<R: Real> Outer<R> {
         let panels = Panels::new(targets, lanes, PANEL_VECTORS);
         let sources = (main + side + 1).next_multiple_of(tile);
         Self {
-            sums: vec![R::ZERO; panels.width() * sources],
+            sums: Lines::zeros(panels.width() * sources),
             main,
             side,
             tile,
-            sources: vec![R::ZERO; sources * TERMS],
-            targets: vec![R::ZERO; PANEL_VECTORS * lanes * TERMS],
+            sources: Lines::zeros(sources * TERMS),
+            targets: Lines::zeros(PANEL_VECTORS * lanes * TERMS),
             panels,
         }
     }
@@ -79,25 +80,26 @@ impl<R: Real> Outer<R> {
             for term in 0..count {
                 let from = unsafe { terms.targets.as_ptr().add(term * self.panels.targets + first) };
                 let to = unsafe { self.targets.as_mut_ptr().add(term * width) };
-                for column in (0..width).step_by(S::LANES) {
-                    unsafe {
-                        let part = S::load_part(from.add(column), (columns - column).min(S::LANES));
-                        S::store(to.add(column), part);
+                let whole = columns - columns % S::LANES;
+                unsafe {
+                    for column in (0..whole).step_by(S::LANES) {
+                        S::store(to.add(column), S::load(from.add(column)));
+                    }
+                    if whole < columns {
+                        S::store(to.add(whole), S::load_part(from.add(whole), columns - whole));
                     }
                 }
             }
             let sums = &mut self.sums[first * padded..][..width * padded];
             for (tile, sources) in self.sources.chunks_exact(self.tile * TERMS).enumerate() {
                 let out = unsafe { sums.as_mut_ptr().add(tile * self.tile * width) };
+                let used = (self.main + self.side + 1 - tile * self.tile).min(self.tile);
                 let tile = OuterTile { sources: sources.as_ptr(), targets: self.targets.as_ptr(), count, out };
                 unsafe {
-                    match (self.tile, width / S::LANES) {
-                        (8, 1) => tile.add::<S, 8, 1>(),
-                        (8, 2) => tile.add::<S, 8, 2>(),
-                        (8, _) => tile.add::<S, 8, 3>(),
-                        (_, 1) => tile.add::<S, 4, 1>(),
-                        (_, 2) => tile.add::<S, 4, 2>(),
-                        (_, _) => tile.add::<S, 4, 3>(),
+                    match width / S::LANES {
+                        1 => tile.of_rows::<S, 1>(self.tile, used),
+                        2 => tile.of_rows::<S, 2>(self.tile, used),
+                        _ => tile.of_rows::<S, 3>(self.tile, used),
                     }
                 }
             }
@@ -117,10 +119,19 @@ impl<R: Real> Outer<R> {
                 places[term] = *values;
             }
             let beside = terms.side.map_or(&[][..], |all| &all[term * side..][..side]);
-            let last = tiles.len() * TILE;
-            for (i, value) in rest.iter().chain(beside).copied().chain([R::ONE]).enumerate() {
-                let source = last + i;
-                self.sources[((source / TILE) * TERMS + term) * TILE + source % TILE] = value;
+            // What is left of the main sources, those beside and the one fill further tiles.
+            let (mut held, mut filled, mut tile) = ([R::ZERO; TILE], 0, tiles.len());
+            let (places, _) = self.sources.as_chunks_mut::<TILE>();
+            for value in rest.iter().chain(beside).chain(&[R::ONE]) {
+                held[filled] = *value;
+                filled += 1;
+                if filled == TILE {
+                    places[tile * TERMS + term] = held;
+                    (held, filled, tile) = ([R::ZERO; TILE], 0, tile + 1);
+                }
+            }
+            if filled > 0 {
+                places[tile * TERMS + term] = held;
             }
         }
     }
@@ -154,8 +165,22 @@ struct OuterTile<R> {
 }
 
 impl<R: Real> OuterTile<R> {
+    /// Only the rows that are used: the last tile is seldom full.
     #[inline(always)]
-    unsafe fn add<S: Simd<Real = R>, const ROWS: usize, const VECTORS: usize>(&self) {
+    unsafe fn of_rows<S: Simd<Real = R>, const VECTORS: usize>(&self, tile: usize, used: usize) {
+        unsafe {
+            match (tile, used) {
+                (8, 5..) => self.add::<S, 8, 8, VECTORS>(),
+                (8, 3..) => self.add::<S, 8, 4, VECTORS>(),
+                (8, _) => self.add::<S, 8, 2, VECTORS>(),
+                (_, 3..) => self.add::<S, 4, 4, VECTORS>(),
+                (_, _) => self.add::<S, 4, 2, VECTORS>(),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add<S: Simd<Real = R>, const TILE: usize, const ROWS: usize, const VECTORS: usize>(&self) {
         let width = VECTORS * S::LANES;
         unsafe {
             let mut sums = [[S::splat(R::ZERO); VECTORS]; ROWS];
@@ -176,7 +201,7 @@ impl<R: Real> OuterTile<R> {
                         *sum = S::fma(x, b, *sum);
                     }
                 }
-                sources = sources.add(ROWS);
+                sources = sources.add(TILE);
                 targets = targets.add(width);
             }
             for (row, sums) in sums.iter().enumerate() {

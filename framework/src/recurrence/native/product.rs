@@ -1,5 +1,6 @@
 //! The product of a block of rows with weights that are packed once, panel by panel.
 
+use super::lines::Lines;
 use super::simd::{Real, Simd};
 
 /// Most vectors across a panel: with the rows of a tile they fill the registers.
@@ -8,7 +9,8 @@ pub(super) const PANEL_VECTORS: usize = 3;
 pub(super) const GATES: usize = 4;
 /// Most terms of a sum between two visits to a panel, so that this part of the panel stays in the nearest cache for all rows.
 const DEPTH: usize = 128;
-
+/// Sources between two jumps of the innermost loop.
+const TURNS: usize = 2;
 /// Sources that are packed together where they lie side by side in memory.
 const STRETCH: usize = 64;
 
@@ -50,7 +52,7 @@ impl Panels {
 /// Weights `[source, target]`, in panels of a few vectors of targets each: `[panel][source][target of the panel]`.
 #[derive(Clone, Debug)]
 pub(super) struct Packed<R> {
-    values: Vec<R>,
+    values: Lines<R>,
     sources: usize,
     panels: Panels,
 }
@@ -70,7 +72,7 @@ impl<R: Real> Packed<R> {
         most: usize,
     ) -> Self {
         let panels = Panels::new(targets, lanes, most);
-        let mut values = vec![R::ZERO; panels.width() * sources];
+        let mut values = Lines::zeros(panels.width() * sources);
         for panel in 0..panels.count() {
             let (first, columns, width) = panels.columns(panel);
             let place = &mut values[first * sources..][..width * sources];
@@ -220,19 +222,31 @@ impl<R: Real> Part<R> {
         mut sums: [[S::Vector; VECTORS]; ROWS],
     ) -> [[S::Vector; VECTORS]; ROWS] {
         unsafe {
+            let rows: [_; ROWS] = std::array::from_fn(|row| self.values.add(S::kept(row * self.stride)));
+            let width = VECTORS * S::LANES;
             let mut weights = self.weights;
-            for source in 0..self.depth {
+            let add = |sums: &mut [[S::Vector; VECTORS]; ROWS], weights: *const R, source: usize| {
                 let mut b = [S::splat(R::ZERO); VECTORS];
                 for (v, b) in b.iter_mut().enumerate() {
                     *b = S::load(weights.add(v * S::LANES));
                 }
-                weights = weights.add(VECTORS * S::LANES);
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let x = S::splat(*self.values.add(row * self.stride + source));
+                for (row, sums) in rows.iter().zip(sums) {
+                    let x = S::splat(*row.add(source));
                     for (sum, b) in sums.iter_mut().zip(b) {
                         *sum = S::fma(x, b, *sum);
                     }
                 }
+            };
+            let mut source = 0;
+            while source + TURNS <= self.depth {
+                for turn in 0..TURNS {
+                    add(&mut sums, weights.add(turn * width), source + turn);
+                }
+                (weights, source) = (weights.add(TURNS * width), source + TURNS);
+            }
+            while source < self.depth {
+                add(&mut sums, weights, source);
+                (weights, source) = (weights.add(width), source + 1);
             }
         }
         sums
@@ -252,9 +266,15 @@ impl<R: Real> Tile<R> {
     #[inline(always)]
     unsafe fn rows<S: Simd<Real = R>, const VECTORS: usize>(&self, left: usize) -> usize {
         unsafe {
-            // Wider panels leave room for half the rows.
-            match left.min(if VECTORS > PANEL_VECTORS { S::TILE_ROWS / 2 } else { S::TILE_ROWS }) {
+            // Wider panels leave room for fewer rows; eight are better two fours than six and two.
+            let most = match (VECTORS > PANEL_VECTORS, S::TILE_ROWS) {
+                (false, rows) => rows,
+                (true, 8) if left != 8 => 6,
+                (true, rows) => rows / 2,
+            };
+            match left.min(most) {
                 8.. => self.accumulate::<S, 8, VECTORS>(),
+                6.. if VECTORS > PANEL_VECTORS => self.accumulate::<S, 6, VECTORS>(),
                 4.. => self.accumulate::<S, 4, VECTORS>(),
                 2.. => self.accumulate::<S, 2, VECTORS>(),
                 _ => self.accumulate::<S, 1, VECTORS>(),

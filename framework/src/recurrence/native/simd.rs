@@ -3,6 +3,9 @@
 //! All methods are inlined into a function that has the instructions; calling them elsewhere would be undefined, which is why the
 //! trait is unsafe to use and private to the kernels.
 
+use super::outer::{Outer, Terms};
+use super::product::{self, Factor};
+
 /// A number that kernels compute with.
 pub trait Real: Copy + PartialEq + PartialOrd + std::fmt::Debug + Send + Sync + 'static {
     /// 0.
@@ -73,6 +76,9 @@ pub unsafe trait Simd: Copy {
     unsafe fn store(to: *mut Self::Real, x: Self::Vector);
     /// Have the memory there brought near, wherever it is: nothing is read or written.
     unsafe fn prefetch(place: *const Self::Real);
+    /// The same number, of which the compiler knows nothing. It would compute places in the rows of a tile one from the other at every
+    /// turn of a loop, on the units that multiply, instead of keeping each in a register.
+    fn kept(number: usize) -> usize;
     /// `a b + c`, rounded once where the processor can.
     unsafe fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// `a + b`
@@ -105,6 +111,18 @@ pub unsafe trait Simd: Copy {
     unsafe fn exp(x: Self::Vector) -> Self::Vector;
     /// `tanh x`
     unsafe fn tanh(x: Self::Vector) -> Self::Vector;
+
+    /// [`product::panel_product`], compiled once for all kernels.
+    unsafe fn panel_product(
+        rows: usize,
+        main: Factor<Self::Real>,
+        side: Option<Factor<Self::Real>>,
+        start: &[Self::Real],
+        panel: usize,
+        out: &mut [Self::Real],
+    );
+    /// [`Outer::add`], compiled once for all kernels.
+    unsafe fn add_outer(sums: &mut Outer<Self::Real>, terms: Terms<Self::Real>);
 
     /// The first `count` numbers, from 1 to `LANES`, zeros behind them.
     #[inline(always)]
@@ -142,6 +160,44 @@ pub unsafe trait Simd: Copy {
         }
         unsafe { Self::load(lanes.as_ptr()) }
     }
+}
+
+/// The products, for one set of instructions: they are most of the machine code of a kernel, and a call takes no time beside them.
+macro_rules! products {
+    ($real:ty $(, $features:literal)?) => {
+        #[inline(always)]
+        unsafe fn panel_product(
+            rows: usize,
+            main: Factor<$real>,
+            side: Option<Factor<$real>>,
+            start: &[$real],
+            panel: usize,
+            out: &mut [$real],
+        ) {
+            $(#[target_feature(enable = $features)])?
+            #[inline(never)]
+            unsafe fn compiled<S: Simd<Real = $real>>(
+                rows: usize,
+                factors: (Factor<$real>, Option<Factor<$real>>),
+                start: &[$real],
+                panel: usize,
+                out: &mut [$real],
+            ) {
+                unsafe { product::panel_product::<S>(rows, factors.0, factors.1, start, panel, out) }
+            }
+            unsafe { compiled::<Self>(rows, (main, side), start, panel, out) }
+        }
+
+        #[inline(always)]
+        unsafe fn add_outer(sums: &mut Outer<$real>, terms: Terms<$real>) {
+            $(#[target_feature(enable = $features)])?
+            #[inline(never)]
+            unsafe fn compiled<S: Simd<Real = $real>>(sums: &mut Outer<$real>, terms: Terms<$real>) {
+                unsafe { sums.add::<S>(terms) }
+            }
+            unsafe { compiled::<Self>(sums, terms) }
+        }
+    };
 }
 
 /// `exp x - 1` and `exp x` in single precision: with `x = n ln 2 + r`, `|r| < 0.35`, a polynomial in `r`, then scaling.

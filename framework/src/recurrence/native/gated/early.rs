@@ -1,9 +1,10 @@
 //! Gated units whose reset gate acts on the state that the candidate's weights see: two products in each step, one after the other.
 
 use super::super::functions::{activate, slope};
+use super::super::lines::Lines;
 use super::super::outer::{TERMS, Terms};
-use super::super::product::{Factor, PANEL_VECTORS, panel_product};
-use super::super::simd::{Real, Simd};
+use super::super::product::{Factor, PANEL_VECTORS};
+use super::super::simd::Simd;
 use super::super::{Kernels, Level, Matrix, over_units};
 use super::equations::{moved, unmoved};
 use super::{GatedBackward, GatedForward, GatedStep, Packed, pass_back};
@@ -19,7 +20,7 @@ const KEPT: usize = 3;
 pub(super) struct Early<R> {
     pub weight: Packed<R>,
     pub inputs: Packed<R>,
-    pub bias: Vec<R>,
+    pub bias: Lines<R>,
     pub backward: Option<Packed<R>>,
 }
 
@@ -49,9 +50,9 @@ where
     let (rows, units, channels) = (job.rows, step.units, step.inputs.sources());
     let (size, width) = (rows * units, KEPT * S::LANES);
     let of_step = rows * step.blocks();
-    let mut scratch = vec![S::Real::ZERO; rows * PANEL_VECTORS * S::LANES];
-    let mut seen = vec![S::Real::ZERO; size];
-    let mut passing = if job.gates.is_some() { Vec::new() } else { vec![S::Real::ZERO; of_step] };
+    let mut scratch = Lines::zeros(rows * PANEL_VECTORS * S::LANES);
+    let mut seen = Lines::<S::Real>::zeros(size);
+    let mut passing = if job.gates.is_some() { Lines::zeros(0) } else { Lines::zeros(of_step) };
     for t in 0..job.steps {
         let (before, after) = job.hidden.split_at_mut((t + 1) * size);
         let (hidden, next) = (&before[t * size..], &mut after[..size]);
@@ -66,7 +67,7 @@ where
             let first = group * S::LANES;
             let count = S::LANES.min(units - first);
             unsafe {
-                panel_product::<S>(rows, main, Some(side), &step.bias, group, &mut scratch);
+                S::panel_product(rows, main, Some(side), &step.bias, group, &mut scratch);
                 for row in 0..rows {
                     let product = scratch.as_ptr().add(row * OPENING * S::LANES);
                     let reset = activate::<S>(Activation::Sigmoid, S::load(product));
@@ -85,7 +86,7 @@ where
         for panel in 0..early.weight.panels() {
             let (first, columns, across) = early.weight.columns(panel);
             unsafe {
-                panel_product::<S>(rows, main, Some(side), &early.bias, panel, &mut scratch);
+                S::panel_product(rows, main, Some(side), &early.bias, panel, &mut scratch);
                 for row in 0..rows {
                     for within in (0..columns).step_by(S::LANES) {
                         let (column, count) = (first + within, S::LANES.min(columns - within));
@@ -120,12 +121,12 @@ where
     let Some(early_turned) = &early.backward else { return };
     let (rows, units, stacked) = (job.rows, step.units, step.bias.len());
     let size = rows * units;
-    let mut scratch = vec![S::Real::ZERO; rows * PANEL_VECTORS * S::LANES];
+    let mut scratch = Lines::zeros(rows * PANEL_VECTORS * S::LANES);
     let chunk = (TERMS / rows.max(1)).clamp(1, job.steps.max(1));
     // What the outer products of a few steps are taken of: gradients of both gates, of the candidate, and what it saw.
-    let mut opening = vec![S::Real::ZERO; chunk * rows * stacked];
-    let mut candidates = vec![S::Real::ZERO; chunk * size];
-    let mut seen = vec![S::Real::ZERO; chunk * size];
+    let mut opening = Lines::zeros(chunk * rows * stacked);
+    let mut candidates = Lines::zeros(chunk * size);
+    let mut seen = Lines::zeros(chunk * size);
     for t in (0..job.steps).rev() {
         let place = t % chunk;
         let opening_now = &mut opening[place * rows * stacked..][..rows * stacked];
@@ -135,7 +136,7 @@ where
         for panel in 0..early_turned.panels() {
             let main = Factor { rows: &*candidates_now, weight: early_turned };
             unsafe {
-                panel_product::<S>(rows, main, None, &step.silence, panel, &mut scratch);
+                S::panel_product(rows, main, None, &step.silence, panel, &mut scratch);
                 reopen::<S>(step, t, (early_turned.columns(panel), &scratch), &mut job, opening_now, seen_now);
             }
         }
@@ -153,9 +154,9 @@ where
                 let gates = Terms { count, main, side, targets: &opening[at * stacked..] };
                 let candidate = Terms { count, main: &seen[at * units..], side, targets: &candidates[at * units..] };
                 unsafe {
-                    job.weights.sums.add::<S>(gates);
+                    S::add_outer(job.weights.sums, gates);
                     if let Some(sums) = &mut job.later {
-                        sums.add::<S>(candidate);
+                        S::add_outer(sums, candidate);
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! Weights of gated units, packed for their kernels.
 
+use super::super::lines::Lines;
 use super::super::outer::Outer;
 use super::super::product::{Factor, Packed};
 use super::super::{Kernels, Level, Matrix, Real, over_units};
@@ -14,22 +15,22 @@ pub(in crate::recurrence) struct GatedStep<R> {
     pub(super) units: usize,
     pub(super) forward: Packed<R>,
     pub(super) inputs: Packed<R>,
-    pub(super) bias: Vec<R>,
-    pub(super) leak: Vec<R>,
+    pub(super) bias: Lines<R>,
+    pub(super) leak: Lines<R>,
     pub(super) backward: Option<Packed<R>>,
     pub(super) readout: Option<Packed<R>>,
     /// The candidate's part, where it comes after its reset gate.
     pub(super) early: Option<Early<R>>,
     /// The block that sees the input alone.
     pub(super) apart: Option<Apart<R>>,
-    pub(super) silence: Vec<R>,
+    pub(super) silence: Lines<R>,
 }
 
 /// The input's weights and the bias of a block that does not see `h`, a vector a panel.
 #[derive(Clone, Debug)]
 pub(super) struct Apart<R> {
     pub inputs: Packed<R>,
-    pub bias: Vec<R>,
+    pub bias: Lines<R>,
 }
 
 /// Where block `gate` of unit `unit` stands among the blocks of all units.
@@ -96,7 +97,7 @@ impl<R: Kernels> GatedStep<R> {
             Packed::new(&dense, size, (units, 1), lanes)
         });
         let readout = backward.flatten().map(|m| Packed::new(m.values, m.size, m.strides, lanes));
-        let mut start = vec![R::ZERO; blocks];
+        let mut start = Lines::zeros(blocks);
         bias.iter().enumerate().for_each(|(from, value)| start[column(from)] = *value);
         Self {
             level,
@@ -110,7 +111,7 @@ impl<R: Kernels> GatedStep<R> {
             readout,
             early,
             apart,
-            silence: vec![R::ZERO; units.next_multiple_of(lanes)],
+            silence: Lines::zeros(units.next_multiple_of(lanes)),
         }
     }
 

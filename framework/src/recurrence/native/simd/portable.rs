@@ -1,6 +1,6 @@
 //! Plain arrays, for any processor.
 
-use super::{Real, Simd, exponential_parts, rational_tanh};
+use super::{Factor, Outer, Real, Simd, Terms, exponential_parts, product, rational_tanh};
 
 /// Plain arrays, for processors without the instructions below.
 #[derive(Clone, Copy)]
@@ -13,6 +13,7 @@ macro_rules! portable {
             type Vector = [$real; 4];
             const LANES: usize = 4;
             const TILE_ROWS: usize = 4;
+            products!($real);
 
             #[inline(always)]
             unsafe fn splat(x: $real) -> [$real; 4] {
@@ -28,6 +29,10 @@ macro_rules! portable {
             }
             #[inline(always)]
             unsafe fn prefetch(_: *const $real) {}
+            #[inline(always)]
+            fn kept(number: usize) -> usize {
+                number
+            }
             #[inline(always)]
             unsafe fn fma(a: [$real; 4], b: [$real; 4], c: [$real; 4]) -> [$real; 4] {
                 std::array::from_fn(|i| a[i] * b[i] + c[i])

@@ -1,6 +1,6 @@
 //! The vectors of x86-64 processors.
 
-use super::{Simd, exponential_parts, rational_tanh};
+use super::{Factor, Outer, Simd, Terms, exponential_parts, product, rational_tanh};
 use std::arch::x86_64::*;
 
 /// 512-bit vectors.
@@ -32,6 +32,12 @@ macro_rules! arithmetic {
         #[inline(always)]
         unsafe fn prefetch(place: *const $real) {
             unsafe { _mm_prefetch::<_MM_HINT_T1>(place.cast()) }
+        }
+        #[inline(always)]
+        fn kept(mut number: usize) -> usize {
+            // No instruction at all.
+            unsafe { std::arch::asm!("/* {0} */", inout(reg) number, options(pure, nomem, nostack, preserves_flags)) };
+            number
         }
         #[inline(always)]
         unsafe fn fma(a: $vector, b: $vector, c: $vector) -> $vector {
@@ -89,6 +95,7 @@ macro_rules! avx512 {
             const LANES: usize = $lanes;
             const TILE_ROWS: usize = 8;
             arithmetic!($real, $($names)*);
+            products!($real, "avx512f,avx2,fma");
 
             #[inline(always)]
             unsafe fn load_part(from: *const $real, count: usize) -> Self::Vector {
@@ -111,7 +118,7 @@ macro_rules! avx512 {
             }
             #[inline(always)]
             unsafe fn flush(x: Self::Vector, least: Self::Vector) -> Self::Vector {
-                unsafe { $blend($compare::<_CMP_LT_OQ>(Self::abs(x), least), x, Self::splat(0.0)) }
+                unsafe { $blend($compare::<_CMP_NLT_UQ>(Self::abs(x), least), Self::splat(0.0), x) }
             }
             #[inline(always)]
             unsafe fn reciprocal(a: Self::Vector) -> Self::Vector {
@@ -180,6 +187,7 @@ macro_rules! avx2 {
             const LANES: usize = $lanes;
             const TILE_ROWS: usize = 4;
             arithmetic!($real, $($names)*);
+            products!($real, "avx2,fma");
 
             #[inline(always)]
             unsafe fn load_part(from: *const $real, count: usize) -> Self::Vector {
