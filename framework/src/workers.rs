@@ -59,8 +59,11 @@ impl Pool for Threads {
             }
             work();
         });
-        for _ in self.lingering.load(Ordering::Relaxed)..others.min(self.may_linger) {
-            self.lingering.fetch_add(1, Ordering::Relaxed);
+        for _ in 0..others.min(self.may_linger) {
+            if self.lingering.fetch_add(1, Ordering::Relaxed) >= self.may_linger {
+                self.lingering.fetch_sub(1, Ordering::Relaxed);
+                break;
+            }
             let lingering = Arc::clone(&self.lingering);
             self.pool.spawn(move || {
                 linger();
@@ -70,7 +73,8 @@ impl Pool for Threads {
     }
 }
 
-/// Look for work for a while before the calling thread of a pool goes to sleep: to wake it takes as long as a short update can save by it.
+/// Look for work for a while before the calling thread of a pool goes to sleep: it takes tens of microseconds to wake, several times
+/// in updates that take two milliseconds.
 fn linger() {
     let mut since = Instant::now();
     while since.elapsed() < LINGERS {

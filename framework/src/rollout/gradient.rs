@@ -292,3 +292,22 @@ pub(super) fn finish(scores: &Scores, gradients: Tensors) -> Gradient {
     let (loss, accuracy) = scores.summary();
     Gradient { gradients, loss, accuracy }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    #[test]
+    fn a_leaf_is_known_by_views_of_all_its_numbers_alone() {
+        let leaf = Tensor::ones([3, 2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let found = |tensor: &Tensor| view(tensor, &leaf).map(|seen| seen == View::Turned);
+        assert_eq!(found(&leaf.shallow_clone()), Some(false));
+        assert_eq!(found(&leaf.transpose(0, 1)), Some(true));
+        assert_eq!(found(&leaf.transpose(0, 1).transpose(0, 1)), Some(false));
+        assert_eq!(found(&(&leaf * 1.0)), None, "the same numbers elsewhere");
+        for part in [leaf.narrow(0, 0, 2), leaf.narrow(1, 0, 1), leaf.view([2, 3]), leaf.view([6])] {
+            assert_eq!(found(&part), None, "{part:?}");
+        }
+    }
+}

@@ -50,3 +50,20 @@ impl<R: Real> DerefMut for Lines<R> {
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_and_their_copies_begin_with_a_line() {
+        let singles = Lines::from_fn(19, |place| place as f32);
+        let doubles = Lines::<f64>::zeros(9);
+        for start in [singles.as_ptr() as usize, singles.clone().as_ptr() as usize, doubles.as_ptr() as usize] {
+            assert_eq!(start % LINE, 0);
+        }
+        assert_eq!(singles.to_vec(), (0..19).map(|place| place as f32).collect::<Vec<_>>());
+        assert_eq!(doubles.to_vec(), [0.0; 9]);
+        assert!(Lines::<f32>::zeros(0).is_empty());
+    }
+}

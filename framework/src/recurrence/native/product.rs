@@ -266,7 +266,7 @@ impl<R: Real> Tile<R> {
     #[inline(always)]
     unsafe fn rows<S: Simd<Real = R>, const VECTORS: usize>(&self, left: usize) -> usize {
         unsafe {
-            // Wider panels leave room for fewer rows; eight are better two fours than six and two.
+            // Wider panels leave room for fewer rows; eight are better as two fours than as six and two.
             let most = match (VECTORS > PANEL_VECTORS, S::TILE_ROWS) {
                 (false, rows) => rows,
                 (true, 8) if left != 8 => 6,
