@@ -40,9 +40,9 @@ trait Pool: Send + Sync {
 /// Threads of this image.
 struct Threads {
     pool: rayon::ThreadPool,
-    /// How many wait for work awake, and how many may: none where there are more threads than cores, since they would keep others from
-    /// working.
+    /// How many look for work awake.
     lingering: Arc<AtomicUsize>,
+    /// How many may: none where there are more threads than cores, since they would keep others from working.
     may_linger: usize,
 }
 

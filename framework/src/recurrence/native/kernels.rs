@@ -145,7 +145,7 @@ where
     let mut scratch = Lines::zeros(rows * PANEL_VECTORS * S::LANES);
     // As many steps as fill the terms of an outer product; without a place for all, theirs are kept only until they are summed.
     let chunk = (TERMS / rows).clamp(1, job.steps.max(1));
-    let mut recent = if job.deltas.is_some() { Lines::zeros(0) } else { Lines::zeros(chunk * size) };
+    let mut recent = Lines::zeros(if job.deltas.is_some() { 0 } else { chunk * size });
     for t in (0..job.steps).rev() {
         let direct = job.direct.map(|all| &all[t * size..][..size]);
         let activated = &job.activated[t * size..][..size];

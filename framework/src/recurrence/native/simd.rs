@@ -1,7 +1,7 @@
 //! Vectors of the processor, so that every kernel is written once.
 //!
-//! All methods are inlined into a function that has the instructions; calling them elsewhere would be undefined, which is why the
-//! trait is unsafe to use and private to the kernels.
+//! All methods but the products are inlined into a function that has the instructions; calling any elsewhere would be undefined, which
+//! is why the trait is unsafe to use and private to the kernels.
 
 use super::outer::{Outer, Terms};
 use super::product::{self, Factor};
@@ -78,7 +78,10 @@ pub unsafe trait Simd: Copy {
     unsafe fn prefetch(place: *const Self::Real);
     /// The same number, of which the compiler knows nothing. It would compute places in the rows of a tile one from the other at every
     /// turn of a loop, on the units that multiply, instead of keeping each in a register.
-    fn kept(number: usize) -> usize;
+    #[inline(always)]
+    fn kept(number: usize) -> usize {
+        number
+    }
     /// `a b + c`, rounded once where the processor can.
     unsafe fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// `a + b`
@@ -165,7 +168,8 @@ pub unsafe trait Simd: Copy {
 /// The products, for one set of instructions: they are most of the machine code of a kernel, and a call takes no time beside them.
 macro_rules! products {
     ($real:ty $(, $features:literal)?) => {
-        #[inline(always)]
+        $(#[target_feature(enable = $features)])?
+        #[inline(never)]
         unsafe fn panel_product(
             rows: usize,
             main: Factor<$real>,
@@ -174,28 +178,13 @@ macro_rules! products {
             panel: usize,
             out: &mut [$real],
         ) {
-            $(#[target_feature(enable = $features)])?
-            #[inline(never)]
-            unsafe fn compiled<S: Simd<Real = $real>>(
-                rows: usize,
-                factors: (Factor<$real>, Option<Factor<$real>>),
-                start: &[$real],
-                panel: usize,
-                out: &mut [$real],
-            ) {
-                unsafe { product::panel_product::<S>(rows, factors.0, factors.1, start, panel, out) }
-            }
-            unsafe { compiled::<Self>(rows, (main, side), start, panel, out) }
+            unsafe { product::panel_product::<Self>(rows, main, side, start, panel, out) }
         }
 
-        #[inline(always)]
+        $(#[target_feature(enable = $features)])?
+        #[inline(never)]
         unsafe fn add_outer(sums: &mut Outer<$real>, terms: Terms<$real>) {
-            $(#[target_feature(enable = $features)])?
-            #[inline(never)]
-            unsafe fn compiled<S: Simd<Real = $real>>(sums: &mut Outer<$real>, terms: Terms<$real>) {
-                unsafe { sums.add::<S>(terms) }
-            }
-            unsafe { compiled::<Self>(sums, terms) }
+            unsafe { sums.add::<Self>(terms) }
         }
     };
 }

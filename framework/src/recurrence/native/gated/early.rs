@@ -52,7 +52,7 @@ where
     let of_step = rows * step.blocks();
     let mut scratch = Lines::zeros(rows * PANEL_VECTORS * S::LANES);
     let mut seen = Lines::<S::Real>::zeros(size);
-    let mut passing = if job.gates.is_some() { Lines::zeros(0) } else { Lines::zeros(of_step) };
+    let mut passing = Lines::zeros(if job.gates.is_some() { 0 } else { of_step });
     for t in 0..job.steps {
         let (before, after) = job.hidden.split_at_mut((t + 1) * size);
         let (hidden, next) = (&before[t * size..], &mut after[..size]);

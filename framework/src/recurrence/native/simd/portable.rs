@@ -30,10 +30,6 @@ macro_rules! portable {
             #[inline(always)]
             unsafe fn prefetch(_: *const $real) {}
             #[inline(always)]
-            fn kept(number: usize) -> usize {
-                number
-            }
-            #[inline(always)]
             unsafe fn fma(a: [$real; 4], b: [$real; 4], c: [$real; 4]) -> [$real; 4] {
                 std::array::from_fn(|i| a[i] * b[i] + c[i])
             }
