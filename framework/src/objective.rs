@@ -122,7 +122,7 @@ impl Objective {
             let loss = weighted(&self.entries(target, output), target);
             return Ok((loss, self.correct(target, output).map(|correct| weighted(&correct, target))));
         };
-        let number = |x: f64| Ok::<_, Error>(Tensor::from(x).f_to_kind(output.kind())?);
+        let number = |x: f64| Tensor::f_full([0i64; 0], x, (output.kind(), output.device()));
         let loss = match gradient {
             // The value is the loss, the slope that which was found with it.
             Some(gradient) => {

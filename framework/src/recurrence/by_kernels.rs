@@ -1,9 +1,12 @@
 //! The loops over time by the native kernels, on tensors of a CPU.
 
-use super::folded::Swept;
-use super::native::{Backward, Forward, Fresh, Gradients, Kernels, Level, Matrix, OfUnits, Outer, Step, keep, numbers};
+use super::folded::{Swept, Weights};
+use super::native::{
+    Backward, Forward, Fresh, Gradients, Heads, Kernels, Level, Matrix, OfUnits, Reading, Step, keep, numbers,
+};
 use super::{Folded, Folding, Placement, Unrolled, Upstream};
-use crate::Result;
+use crate::workers::Workers;
+use crate::{Error, Result};
 use std::borrow::Cow;
 use tch::{Kind, Tensor};
 
@@ -12,6 +15,14 @@ use tch::{Kind, Tensor};
 pub(super) struct Steps<R> {
     forward: Step<R>,
     backward: Option<Step<R>>,
+    heads: Option<Heads<R>>,
+}
+
+impl<R: Kernels> Steps<R> {
+    /// Which instructions they were made for.
+    pub fn level(&self) -> Level {
+        self.forward.level()
+    }
 }
 
 /// The numbers of a folding as the kernels want them.
@@ -64,20 +75,29 @@ pub(super) fn matrix<R: Kernels + tch::kind::Element>(
 
 impl Folding {
     /// Lay the numbers out for a set of instructions.
-    pub(super) fn packed(&self, level: Level, backward: bool) -> Result<Packed> {
+    pub(super) fn packed(&self, level: Level, backward: bool, workers: &Workers) -> Result<Packed> {
         Ok(match self.weight.kind() {
-            Kind::Double => Packed::Double(self.steps(level, backward)?),
-            _ => Packed::Single(self.steps(level, backward)?),
+            Kind::Double => Packed::Double(self.steps(level, backward, workers)?),
+            _ => Packed::Single(self.steps(level, backward, workers)?),
         })
     }
 
-    fn steps<R: InPacked>(&self, level: Level, backward: bool) -> Result<Steps<R>> {
-        let backward = backward.then(|| self.step(level, true)).transpose()?;
-        Ok(Steps { forward: self.step(level, false)?, backward })
+    fn steps<R: InPacked>(&self, level: Level, backward: bool, workers: &Workers) -> Result<Steps<R>> {
+        let backward = backward.then(|| self.step(level, true, Some(workers))).transpose()?;
+        Ok(Steps { forward: self.step(level, false, Some(workers))?, backward, heads: self.heads(level)? })
+    }
+
+    /// The heads, if any are read.
+    fn heads<R: InPacked>(&self, level: Level) -> Result<Option<Heads<R>>> {
+        let Some(weight) = &self.readout else { return Ok(None) };
+        let weight = without_gaps(weight)?;
+        let bias = self.readout_bias.as_ref().map(|bias| bias.detach().contiguous());
+        let bias = bias.as_ref().map(numbers).transpose()?.unwrap_or(&[]);
+        Ok(Some(Heads::new(level, matrix(&weight, true)?, bias)))
     }
 
     /// The step for one direction of time.
-    fn step<R: InPacked>(&self, level: Level, backward: bool) -> Result<Step<R>> {
+    fn step<R: InPacked>(&self, level: Level, backward: bool, workers: Option<&Workers>) -> Result<Step<R>> {
         let weight = without_gaps(&self.weight)?;
         let side = if backward { &self.readout } else { &self.input };
         let side = side.as_ref().map(without_gaps).transpose()?;
@@ -87,7 +107,7 @@ impl Folding {
         let bias = bias.as_ref().map(numbers).transpose()?.unwrap_or(&[]);
         let of_units = OfUnits { leak: numbers(&leak)?, keep: numbers(&keep)?, bias };
         let form = (self.placement, self.activation);
-        Ok(Step::new(level, form, matrix(&weight, backward)?, side, of_units))
+        Ok(Step::new(level, form, matrix(&weight, backward)?, side, of_units, workers))
     }
 
     /// The step that was packed, or one that is packed now.
@@ -96,7 +116,7 @@ impl Folding {
         let step = packed.and_then(|steps| if backward { steps.backward.as_ref() } else { Some(&steps.forward) });
         Ok(match step {
             Some(step) => Cow::Borrowed(step),
-            None => Cow::Owned(self.step(Level::best(), backward)?),
+            None => Cow::Owned(self.step(Level::best(), backward, None)?),
         })
     }
 }
@@ -127,6 +147,28 @@ impl Folded {
             _ => self.forward_in::<f32>(initial, false)?,
         };
         Ok(states.select(0, self.shape[0] % 2))
+    }
+
+    /// What heads say of rates `[step, batch, unit]`.
+    pub(super) fn read_by_kernels(&self, rates: &Tensor) -> Result<Tensor> {
+        match self.folding.weight.kind() {
+            Kind::Double => self.read_in::<f64>(rates),
+            _ => self.read_in::<f32>(rates),
+        }
+    }
+
+    fn read_in<R: InPacked>(&self, rates: &Tensor) -> Result<Tensor> {
+        let packed = self.folding.packed.as_deref().and_then(R::of).and_then(|steps| steps.heads.as_ref());
+        let heads = match packed {
+            Some(heads) => Some(Cow::Borrowed(heads)),
+            None => self.folding.heads(Level::best())?.map(Cow::Owned),
+        };
+        let heads = heads.ok_or_else(|| Error::Failed("a network without heads".into()))?;
+        let outputs = self.folding.readout.as_ref().map_or(0, |weight| weight.size()[0]);
+        let (steps, batch, _) = rates.size3()?;
+        let (rates, mut said) = (rates.contiguous(), Fresh::empty::<R>(&[steps, batch, outputs])?);
+        R::read(&heads, Reading { rates: numbers(&rates)?, said: said.numbers_mut()? });
+        Ok(said.tensor())
     }
 
     /// The adjoint of all steps; without gradients.
@@ -172,47 +214,40 @@ impl Folded {
 
     fn backward_in<R: InPacked>(&self, run: &Unrolled, upstream: &Upstream, window: Option<usize>) -> Result<Swept> {
         let [time, batch, units] = self.shape;
-        let mut lambda = Fresh::own(self.at_the_end(run, upstream)?);
+        let mut lambda = Fresh::own(self.at_the_end(run, upstream, None)?);
         let direct = upstream.every.as_ref().map(Tensor::contiguous);
-        // What only the last step says has reached its state already.
-        let said = upstream.said.as_ref().filter(|said| said.size()[0] == time).map(Tensor::contiguous);
+        let said = upstream.said.as_ref().map(Tensor::contiguous);
         let (states, activated) = (run.states.contiguous(), run.activated.contiguous());
         let inputs = self.inputs.as_ref().map(|inputs| inputs.detach().contiguous());
         let wanted = self.added.as_ref().is_some_and(Tensor::requires_grad);
         let mut deltas = wanted.then(|| Fresh::empty::<R>(&self.shape)).transpose()?;
         let step = self.folding.ready::<R>(true)?;
-        let channels = inputs.as_ref().map_or(0, |inputs| inputs.size()[2] as usize);
-        let mut sums: Option<Outer<R>> = self.folding.needs_weights().then(|| step.outer(channels));
+        let layouts = self.folding.layouts::<R>();
+        let mut sums = if layouts.numbers() > 0 { Some(Fresh::sums::<R>(layouts.numbers())?) } else { None };
         let mut leak = self.folding.needs_leak().then(|| (step.sums(), step.sums()));
         let inputs = inputs.as_ref().map(numbers).transpose()?;
+        let [weights, heads] = layouts.outer(sums.as_mut().map(Fresh::numbers_mut).transpose()?.unwrap_or(&mut []));
         let job = Backward {
             rows: batch as usize,
             steps: time as usize,
             states: numbers(&states)?,
             activated: numbers(&activated)?,
             direct: direct.as_ref().map(numbers).transpose()?,
-            side: said.as_ref().map(numbers).transpose()?,
+            said: said.as_ref().map(numbers).transpose()?,
+            heads,
             lambda: lambda.numbers_mut()?,
             deltas: deltas.as_mut().map(Fresh::numbers_mut).transpose()?,
-            weights: sums.as_mut().map(|sums| Gradients { inputs, sums }),
+            weights: weights.map(|sums| Gradients { inputs, sums }),
             leak: leak.as_mut().map(|(activated, state)| (&mut activated[..], &mut state[..])),
             window,
         };
         R::backward(&*step, job);
         let by_unit = |sum: Vec<R>| Tensor::from_slice(&sum).narrow(0, 0, units);
-        let mut swept = Swept {
+        Ok(Swept {
             deltas: deltas.map(Fresh::tensor),
-            weights: None,
+            weights: sums.map(|sums| Weights::Summed(sums.tensor())),
             initial: lambda.tensor(),
             leak: leak.map(|(activated, state)| (by_unit(activated), by_unit(state))),
-        };
-        if let Some(sums) = sums {
-            let mut weight = Fresh::empty::<R>(&[units, units])?;
-            let mut input = Fresh::empty::<R>(&[channels as i64, units])?;
-            let mut bias = Fresh::empty::<R>(&[units])?;
-            sums.finish(weight.numbers_mut()?, input.numbers_mut()?, bias.numbers_mut()?);
-            swept.weights = Some((weight.tensor(), input.tensor(), bias.tensor()));
-        }
-        Ok(swept)
+        })
     }
 }

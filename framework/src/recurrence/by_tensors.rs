@@ -1,6 +1,6 @@
 //! The loops over time in tensor operations, for any device and kind of number; the kernels are checked against them.
 
-use super::folded::Swept;
+use super::folded::{Swept, Weights};
 use super::{Folded, Placement, Unrolled, Upstream};
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
@@ -85,7 +85,7 @@ impl Folded {
         let slope = if self.folding.placement == Placement::Drive { slope.f_mul(&leak)? } else { slope };
         let slopes = slope.unbind(0);
         let direct = self.direct(run, upstream)?.map(|direct| direct.unbind(0));
-        let mut lambda = self.at_the_end(run, upstream)?;
+        let mut lambda = self.at_the_end(run, upstream, upstream.said.as_ref())?;
         let time = time as usize;
         let deltas = Tensor::f_empty_like(&activated)?;
         let mut delta_rows = deltas.unbind(0);
@@ -135,7 +135,7 @@ impl Folded {
                     Some(inputs) => product(inputs)?,
                     None => deltas.f_new_empty([0, units], (deltas.kind(), deltas.device()))?,
                 };
-                Some((product(sources)?, input, by_unit(deltas.shallow_clone())))
+                Some(Weights::Apart(product(sources)?, input, by_unit(deltas.shallow_clone())))
             }
         };
         let deltas = self.added.as_ref().is_some_and(Tensor::requires_grad).then_some(deltas);

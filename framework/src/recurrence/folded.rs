@@ -1,7 +1,7 @@
 //! All steps of a segment forward, and their adjoint.
 
 use super::folding::without_memory;
-use super::{Folding, Placement};
+use super::{Folding, Placement, SUMS};
 use crate::{Error, Result, Tensors};
 use std::ops::Range;
 use tch::{Kind, Tensor, no_grad};
@@ -40,7 +40,8 @@ pub struct Upstream {
 
 /// Gradients with respect to the folded tensors.
 pub struct Adjoint {
-    /// By the names of [`Folding::tensors`].
+    /// By the names of [`Folding::tensors`]; those of weights and heads together as [`SUMS`] where kernels
+    /// summed them.
     pub folded: Tensors,
     /// With respect to what is added in each step, `[time, batch, unit]`, where that has a history.
     pub added: Option<Tensor>,
@@ -52,12 +53,20 @@ pub struct Adjoint {
 pub(super) struct Swept {
     /// Gradient with respect to the added input, `[time, batch, unit]`, where it is wanted.
     pub(super) deltas: Option<Tensor>,
-    /// With respect to weights, input weights (no rows without them) and bias as they are folded, where any is learned.
-    pub(super) weights: Option<(Tensor, Tensor, Tensor)>,
+    /// With respect to the weights, where any is learned.
+    pub(super) weights: Option<Weights>,
     /// With respect to the initial state, `[batch, unit]`.
     pub(super) initial: Tensor,
     /// Sums over steps and rows of lambda times `f(z)`, and of lambda times the state, `[unit]`, where the leak is learned.
     pub(super) leak: Option<(Tensor, Tensor)>,
+}
+
+/// Gradients with respect to weights, input weights (no rows without them) and bias as they are folded.
+pub(super) enum Weights {
+    /// One by one.
+    Apart(Tensor, Tensor, Tensor),
+    /// As the kernels sum them: [`SUMS`].
+    Summed(Tensor),
 }
 
 impl Folded {
@@ -185,7 +194,13 @@ impl Folded {
     /// When there is no readout.
     pub fn read(&self, run: &Unrolled, first: i64) -> Result<Tensor> {
         let weight = self.folding.readout.as_ref().ok_or_else(|| Error::Failed("a network without heads".into()))?;
-        no_grad(|| Ok(self.rates(run, first)?.f_linear(weight, self.folding.readout_bias.as_ref())?))
+        no_grad(|| {
+            let rates = self.rates(run, first)?;
+            match self.folding.has_kernels() {
+                true => self.read_by_kernels(&rates),
+                false => Ok(rates.f_linear(weight, self.folding.readout_bias.as_ref())?),
+            }
+        })
     }
 
     /// Run the adjoint of all steps. `window` cuts the chain: no gradient crosses a step whose number is a multiple of it.
@@ -218,8 +233,8 @@ impl Folded {
         Ok(Upstream { last, every: Some(every), said: None })
     }
 
-    /// Gradient with respect to the last state, in memory of its own.
-    pub(super) fn at_the_end(&self, run: &Unrolled, upstream: &Upstream) -> Result<Tensor> {
+    /// Gradient with respect to the last state, in memory of its own: from what follows, from the state itself, and from what was `said`.
+    pub(super) fn at_the_end(&self, run: &Unrolled, upstream: &Upstream, said: Option<&Tensor>) -> Result<Tensor> {
         let [time, batch, units] = self.shape;
         let mut sum = upstream.last.as_ref().map(Tensor::copy);
         let mut add = |part: Tensor| -> Result<()> {
@@ -229,7 +244,7 @@ impl Folded {
             }
             Ok(())
         };
-        if let (Some(said), Some(weight)) = (&upstream.said, &self.folding.readout) {
+        if let (Some(said), Some(weight)) = (said, &self.folding.readout) {
             let mut through = said.select(0, said.size()[0] - 1).f_mm(weight)?;
             if self.folding.placement == Placement::Current {
                 drop(through.f_mul_(&self.folding.activation.slope(&run.activated.select(0, time)))?);
@@ -253,14 +268,18 @@ impl Folded {
             _ => sum,
         };
         let mut folded = Tensors::new();
-        if let Some((weight, input, bias)) = swept.weights {
-            folded.insert("weight", weight);
-            if folding.input.is_some() {
-                folded.insert("input", input);
+        match swept.weights {
+            Some(Weights::Summed(sums)) => folded.insert(SUMS, sums),
+            Some(Weights::Apart(weight, input, bias)) => {
+                folded.insert("weight", weight);
+                if folding.input.is_some() {
+                    folded.insert("input", input);
+                }
+                if folding.bias.is_some() {
+                    folded.insert("bias", bias);
+                }
             }
-            if folding.bias.is_some() {
-                folded.insert("bias", bias);
-            }
+            None => {}
         }
         if let Some((activated, state)) = swept.leak {
             if folding.placement == Placement::Drive {
@@ -271,6 +290,7 @@ impl Folded {
         }
         if let (Some(said), Some(weight)) = (&upstream.said, &folding.readout)
             && weight.requires_grad()
+            && !folding.sums_heads()
         {
             let (outputs, units) = (weight.size()[0], weight.size()[1]);
             let rates = self.rates(run, self.shape[0] - said.size()[0])?;

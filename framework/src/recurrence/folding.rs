@@ -3,6 +3,7 @@
 use super::by_kernels::Packed;
 use super::native::Level;
 use super::{Activation, BIAS, INPUT, LEAK, Placement, RECURRENT, RateForm, Read};
+use crate::workers::Workers;
 use crate::{Result, Tensors};
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -68,8 +69,9 @@ impl Folding {
     ///
     /// # Errors
     /// When there is not enough memory.
-    pub fn pack(&mut self, backward: bool) -> Result<()> {
-        self.packed = self.has_kernels().then(|| self.packed(Level::best(), backward)).transpose()?.map(Arc::new);
+    pub fn pack(&mut self, backward: bool, workers: &Workers) -> Result<()> {
+        let pack = || self.packed(Level::best(), backward, workers);
+        self.packed = self.has_kernels().then(pack).transpose()?.map(Arc::new);
         Ok(())
     }
 

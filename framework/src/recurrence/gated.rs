@@ -5,9 +5,11 @@
 
 use super::by_kernels::{matrix, without_gaps};
 use super::native::{
-    Fresh, GatedBackward, GatedForward, GatedStep, Gates, Gradients, Kernels, Level, Matrix, ResetGate, keep, numbers,
+    Fresh, GatedBackward, GatedForward, GatedStep, Gates, Gradients, Kernels, Layout, Level, Matrix, Outer, ResetGate,
+    keep, numbers,
 };
-use super::{BIAS, INPUT, LEAK, Read, Upstream};
+use super::{BIAS, INPUT, LEAK, Read, SUMS, Upstream};
+use crate::workers::Workers;
 use crate::{Error, Result, Tensors};
 use std::sync::Arc;
 use tch::kind::Element;
@@ -75,7 +77,7 @@ impl GatedRun {
 
 /// Gradients with respect to the folded tensors, and to the initial `h` and `c`.
 pub struct GatedAdjoint {
-    /// By the names of [`GatedFolding::tensors`].
+    /// By the names of [`GatedFolding::tensors`]; those of weights, input weights and bias together as [`SUMS`].
     pub folded: Tensors,
     /// With respect to the initial `h`, `[batch, unit]`.
     pub hidden: Tensor,
@@ -120,15 +122,15 @@ impl GatedFolding {
     ///
     /// # Errors
     /// When there is not enough memory.
-    pub fn pack(&mut self, backward: bool) -> Result<()> {
+    pub fn pack(&mut self, backward: bool, workers: &Workers) -> Result<()> {
         self.packed = Some(Arc::new(match self.weight.kind() {
-            Kind::Double => Packed::Double(self.step(Level::best(), backward)?),
-            _ => Packed::Single(self.step(Level::best(), backward)?),
+            Kind::Double => Packed::Double(self.step(Level::best(), backward, workers)?),
+            _ => Packed::Single(self.step(Level::best(), backward, workers)?),
         }));
         Ok(())
     }
 
-    fn step<R: Kernels + Element>(&self, level: Level, backward: bool) -> Result<GatedStep<R>> {
+    fn step<R: Kernels + Element>(&self, level: Level, backward: bool, workers: &Workers) -> Result<GatedStep<R>> {
         let (weight, input) = (without_gaps(&self.weight)?, without_gaps(&self.input)?);
         let bias = self.bias.detach().contiguous();
         let readout = self.readout.as_ref().map(without_gaps).transpose()?;
@@ -136,7 +138,7 @@ impl GatedFolding {
         let leak = self.leak.detach().contiguous();
         let tensors: (Matrix<R>, Matrix<R>, &[R], &[R]) =
             (matrix(&weight, false)?, matrix(&input, false)?, numbers(&bias)?, numbers(&leak)?);
-        Ok(GatedStep::new(level, self.gates, tensors, backward.then_some(readout)))
+        Ok(GatedStep::new(level, self.gates, tensors, backward.then_some(readout), workers))
     }
 
     /// Handles without history, of which those that had one are leaves of a graph to come.
@@ -272,7 +274,7 @@ impl GatedFolding {
         (upstream, last_cell): (&Upstream, Option<&Tensor>),
         window: Option<usize>,
     ) -> Result<GatedAdjoint> {
-        let (time, batch, channels) = inputs.size3()?;
+        let (time, batch, _) = inputs.size3()?;
         let units = self.weight.size()[0];
         let options = (R::KIND, Device::Cpu);
         let copy_or_zero = |t: Option<&Tensor>| match t {
@@ -289,7 +291,10 @@ impl GatedFolding {
         let every = said.filter(|said| said.size()[0] == time).map(Tensor::contiguous);
         let inputs = inputs.detach().contiguous();
         let gates = run.gates.as_ref().ok_or_else(|| Error::Failed("a run that kept no gates".into()))?;
-        let mut sums = step.outer();
+        let (layout, later) = step.layouts();
+        let count = layout.numbers();
+        let mut sums = Fresh::sums::<R>(count + later.as_ref().map_or(0, Layout::numbers))?;
+        let (places, behind) = sums.numbers_mut()?.split_at_mut(count);
         let mut of_leak = self.leak.requires_grad().then(|| step.sums());
         let cells = run.cell.as_ref().map(numbers).transpose()?.unwrap_or(&[]);
         let job = GatedBackward {
@@ -301,18 +306,13 @@ impl GatedFolding {
             said: every.as_ref().map(numbers).transpose()?,
             lambda: lambda.numbers_mut()?,
             lambda_cell: lambda_cell.as_mut().map(Fresh::numbers_mut).transpose()?.unwrap_or(&mut []),
-            weights: Gradients { inputs: Some(numbers(&inputs)?), sums: &mut sums.0 },
-            later: sums.1.as_mut(),
+            weights: Gradients { inputs: Some(numbers(&inputs)?), sums: Outer::new(layout, places) },
+            later: later.map(|layout| Outer::new(layout, behind)),
             leak: of_leak.as_deref_mut(),
             window,
         };
         R::gated_backward(step, job);
-        let [weight, input, bias] = step.gradients(&sums).map(|values| Tensor::from_slice(&values));
-        let mut folded = Tensors::from([
-            ("weight", weight.f_view([units, -1])?),
-            ("input", input.f_view([channels, self.bias.size()[0]])?),
-            ("bias", bias),
-        ]);
+        let mut folded = Tensors::from([(SUMS, sums.tensor())]);
         if let Some(sums) = of_leak {
             let each = Tensor::from_slice(&sums).f_narrow(0, 0, units)?;
             let shared = self.leak.size() == [1];
@@ -328,6 +328,36 @@ impl GatedFolding {
             folded.insert("readout_bias", said.f_sum_dim_intlist(0i64, false, None::<Kind>)?);
         }
         Ok(GatedAdjoint { folded, hidden: lambda.tensor(), cell: lambda_cell.map(Fresh::tensor) })
+    }
+}
+
+impl GatedFolding {
+    /// Gradients with respect to weights, input weights and bias, from what the kernels summed.
+    ///
+    /// # Errors
+    /// When it was not packed.
+    pub(crate) fn unpack(&self, sums: &Tensor, workers: &Workers) -> Result<Tensors> {
+        match self.packed.as_deref() {
+            Some(Packed::Double(step)) => self.unpack_in(step, sums, workers),
+            Some(Packed::Single(step)) => self.unpack_in(step, sums, workers),
+            None => Err(Error::Failed("a gated network that was not packed".into())),
+        }
+    }
+
+    fn unpack_in<R: Kernels + Element>(
+        &self,
+        step: &GatedStep<R>,
+        sums: &Tensor,
+        workers: &Workers,
+    ) -> Result<Tensors> {
+        // By targets, while these are folded by sources.
+        let turned = |t: &Tensor| Fresh::empty::<R>(&[t.size()[1], t.size()[0]]);
+        let (mut weight, mut input) = (turned(&self.weight)?, turned(&self.input)?);
+        let mut bias = Fresh::empty::<R>(&self.bias.size())?;
+        let places = [weight.numbers_mut()?, input.numbers_mut()?, bias.numbers_mut()?];
+        step.gradients(numbers(sums)?, places, workers);
+        let [weight, input] = [weight, input].map(|fresh| fresh.tensor().transpose(0, 1));
+        Ok(Tensors::from([("weight", weight), ("input", input), ("bias", bias.tensor())]))
     }
 }
 

@@ -24,6 +24,7 @@ mod mixed_steps;
 pub(crate) mod mixing;
 #[expect(unsafe_code, reason = "vector instructions, and the numbers of tensors")]
 mod native;
+mod sums;
 
 pub use activation::Activation;
 pub use folded::{Adjoint, Folded, Unrolled, Upstream};
@@ -31,7 +32,7 @@ pub use folding::Folding;
 pub use gated::{CANDIDATE_BIAS, GATED_RECURRENT, GatedAdjoint, GatedFolding, GatedForm, GatedRun};
 pub use mixed_steps::mix_steps;
 pub use mixing::{Extrapolation, Mixing};
-pub(crate) use native::{AdamNumbers, Compared, Comparison, adam, normals, sum_of_squares};
+pub(crate) use native::{AdamNumbers, Compared, Comparison, adam, keep_sums, normals, sum_of_squares};
 pub use native::{Gates, ResetGate};
 
 use schemars::JsonSchema;
@@ -46,6 +47,10 @@ pub const LEAK: &str = "leak";
 pub const INPUT: &str = "input.weight";
 /// Name of the bias `[unit]` that goes with them, if there is one.
 pub const BIAS: &str = "bias";
+
+/// Name of the gradients of weights, input weights, bias and heads in the order in which the kernels sum them, `[number]`: laid out
+/// once for all blocks of rows.
+pub(crate) const SUMS: &str = "sums";
 
 /// Where the non-linearity stands in the step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -100,7 +100,9 @@ fn forward(
                 (true, false) => time,
             };
             let said = folded.read(&run, first)?;
-            let start = std::mem::replace(&mut state, run.states.select(0, time).copy());
+            let last = run.states.select(0, time);
+            // A run that is gone after this takes its memory with it.
+            let start = std::mem::replace(&mut state, if again { last.copy() } else { last });
             answers.push(said.shallow_clone());
             let run = if again {
                 run.recycle();
@@ -122,7 +124,7 @@ fn pieces(shared: &Shared, folded: &Folded, wanted: Wanted) -> Vec<Range<usize>>
     let time = folded.time();
     // A cost looks at all states, and noise whose size is learned is differentiated as a whole: both keep them anyway.
     let whole = wanted.cost.is_some() || folded.added().is_some_and(Tensor::requires_grad);
-    let fits = folded.bytes_of_row() * shared.batch as u64 <= shared.state_memory;
+    let fits = folded.bytes_of_row() * shared.batch as u64 <= shared.workers.state_memory();
     let window = wanted.window.unwrap_or(1).max(1);
     let length = if whole || fits { time } else { time.isqrt().next_multiple_of(window) };
     super::ranges(time, length.max(1)).collect()

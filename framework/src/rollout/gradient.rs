@@ -2,7 +2,7 @@
 
 use super::play::play;
 use super::{Block, RateCost, Ready, Record, Shared, adjoint, course, gated};
-use crate::recurrence::{Folding, GatedFolding};
+use crate::recurrence::{Folding, GatedFolding, SUMS, keep_sums};
 use crate::task::{Answer, Scores, Trials};
 use crate::workers::Workers;
 use crate::{Error, Result, Tensors};
@@ -27,8 +27,12 @@ impl Gradient {
         }
         let mut gradients = Tensors::new();
         while let Some(name) = parts.iter().find_map(|part| part.gradients.names().next()).map(str::to_string) {
-            let of_blocks = parts.iter_mut().filter_map(|part| part.gradients.remove(&name)).collect();
-            gradients.insert(name, sum_in_order(of_blocks, workers)?);
+            let mut of_blocks = parts.iter_mut().filter_map(|part| part.gradients.remove(&name)).collect::<Vec<_>>();
+            sum_in_order(&of_blocks, workers)?;
+            gradients.insert(name.as_str(), of_blocks.swap_remove(0));
+            if name.strip_prefix(FOLDED) == Some(SUMS) {
+                keep_sums(of_blocks);
+            }
         }
         let loss = parts.iter().map(|part| part.loss).sum();
         let accuracy = parts.iter().map(|part| part.accuracy).sum();
@@ -39,25 +43,22 @@ impl Gradient {
 /// Entries of a sum that are worth a thread.
 const SHARE: i64 = 1 << 14;
 
-/// The sum of tensors of one shape, entry by entry in their order; in memory of the first, to which nobody else may have a handle.
-fn sum_in_order(tensors: Vec<Tensor>, workers: &Workers) -> Result<Tensor> {
-    let add = |tensors: Vec<Tensor>| -> Result<Option<Tensor>> {
-        let mut tensors = tensors.into_iter();
-        let Some(mut sum) = tensors.next() else { return Ok(None) };
-        tensors.try_for_each(|t| sum.f_add_(&t).map(drop))?;
-        Ok(Some(sum))
+/// Add tensors of one shape to the first, entry by entry in their order. Nobody else may have a handle to the first.
+fn sum_in_order(tensors: &[Tensor], workers: &Workers) -> Result<()> {
+    let add = |tensors: &[Tensor]| -> Result<()> {
+        let [first, others @ ..] = tensors else { return Ok(()) };
+        let mut sum = first.shallow_clone();
+        Ok(others.iter().try_for_each(|t| sum.f_add_(t).map(drop))?)
     };
-    let nothing = || Error::Failed("a gradient of no block".into());
     let count = tensors.first().map_or(0, |t| t.numel() as i64);
     if tensors.len() < 2 || count < 2 * SHARE || !tensors.iter().all(|t| t.is_contiguous() && t.device() == Device::Cpu)
     {
-        return add(tensors)?.ok_or_else(nothing);
+        return add(tensors);
     }
     let flat = tensors.iter().map(|t| t.f_view([-1])).collect::<std::result::Result<Vec<_>, _>>()?;
     let part = |start: i64| flat.iter().map(|t| t.narrow(0, start, SHARE.min(count - start))).collect::<Vec<_>>();
     let parts = (0..count).step_by(SHARE as usize).map(part).collect();
-    workers.map(parts, |tensors| no_grad(|| add(tensors))).into_iter().try_for_each(|part| part.map(drop))?;
-    tensors.into_iter().next().ok_or_else(nothing)
+    workers.map(parts, |tensors| no_grad(|| add(&tensors))).into_iter().collect()
 }
 
 /// What is differentiated, and how far back.
@@ -107,8 +108,15 @@ pub(super) fn through_preparation(
     parameters: &Tensors,
     names: &[String],
     mut sum: Gradient,
+    workers: &Workers,
 ) -> Result<Gradient> {
     let mut surrogate: Option<Tensor> = None;
+    if let Some(sums) = sum.gradients.remove(&format!("{FOLDED}{SUMS}")) {
+        for (name, gradient) in ready.unpack(&sums, workers)?.iter() {
+            add(&mut sum.gradients, &format!("{FOLDED}{name}"), gradient.shallow_clone())?;
+        }
+        keep_sums(vec![sums]);
+    }
     let leaves = pick(parameters, names)?;
     let folded = ready.folded();
     for (prefix, tensors) in [(PREPARED, &ready.prepared), (FOLDED, &folded)] {
@@ -227,6 +235,10 @@ pub(super) fn join(stretches: &[Tensor]) -> Result<Tensor> {
 
 /// The sum of the products of all entries; its gradient with respect to `x` is `g`.
 fn inner(x: &Tensor, g: &Tensor) -> Result<Tensor> {
+    if x.dim() == 2 && !x.is_contiguous() {
+        // Both are flat without a copy if both are turned.
+        return inner(&x.f_transpose(0, 1)?.f_contiguous()?, &g.f_transpose(0, 1)?);
+    }
     Ok(x.f_reshape([-1])?.f_dot(&g.f_reshape([-1])?)?)
 }
 

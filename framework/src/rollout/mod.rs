@@ -166,7 +166,7 @@ impl Rollout<'_> {
         let wanted = gradient::Wanted { names: &names, window, cost };
         let parts = self.workers.map(blocks, |block| gradient::gradient(&shared, block, wanted));
         let sum = Gradient::sum(parts.into_iter().collect::<Result<Vec<_>>>()?, self.workers)?;
-        gradient::through_preparation(&ready, &parameters, &names, sum)
+        gradient::through_preparation(&ready, &parameters, &names, sum, self.workers)
     }
 
     /// The conditions under which these trials are played.
@@ -184,7 +184,7 @@ impl Rollout<'_> {
             fast: self.fast,
             settle: self.settle,
             batch: trials.batch(),
-            state_memory: self.workers.state_memory(),
+            workers: self.workers,
             window: None,
             graph: false,
         }

@@ -4,6 +4,7 @@ use super::Shared;
 use crate::network;
 use crate::recurrence::{Folding, GatedFolding};
 use crate::task::Trials;
+use crate::workers::Workers;
 use crate::{Error, Result, Tensors};
 use tch::{Tensor, no_grad};
 
@@ -30,8 +31,8 @@ impl Ready {
         let fold = |form| GatedFolding::new(&form, &prepared, read()?);
         let mut gated = shared.gated_form().map(fold).transpose()?.flatten();
         no_grad(|| -> Result<()> {
-            folding.iter_mut().try_for_each(|folding| folding.pack(backward))?;
-            gated.iter_mut().try_for_each(|folding| folding.pack(backward))
+            folding.iter_mut().try_for_each(|folding| folding.pack(backward, shared.workers))?;
+            gated.iter_mut().try_for_each(|folding| folding.pack(backward, shared.workers))
         })?;
         Ok(Self { prepared, folding, gated, heads })
     }
@@ -52,6 +53,15 @@ impl Ready {
         self.folding.as_ref().map(Folding::tensors).or(gated).unwrap_or_default()
     }
 
+    /// Gradients of folded weights by name, from what the kernels summed.
+    pub fn unpack(&self, sums: &Tensor, workers: &Workers) -> Result<Tensors> {
+        match (&self.folding, &self.gated) {
+            (Some(folding), _) => folding.unpack(sums, workers),
+            (None, Some(folding)) => folding.unpack(sums, workers),
+            (None, None) => Err(Error::Failed("gradients of a network that was not folded".into())),
+        }
+    }
+
     /// What each of `heads` says, from what all of them together do, `[.., output]`.
     pub fn split(&self, said: &Tensor, heads: &[usize]) -> Result<Vec<Tensor>> {
         let width = said.size().last().map_or(0, |all| all / self.heads.len().max(1) as i64);
@@ -59,7 +69,12 @@ impl Ready {
             let place = self.heads.iter().position(|known| known == head).ok_or_else(|| {
                 Error::Failed(format!("the trials ask head {head} later on; at first they ask {:?}", self.heads))
             })?;
-            Ok(said.f_narrow(-1, place as i64 * width, width)?)
+            // One head is all there is: no step for autograd.
+            Ok(if self.heads.len() == 1 {
+                said.shallow_clone()
+            } else {
+                said.f_narrow(-1, place as i64 * width, width)?
+            })
         };
         heads.iter().map(one).collect()
     }

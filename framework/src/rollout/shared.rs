@@ -6,6 +6,7 @@ use crate::cell::{Dynamics, Form, Setting};
 use crate::network::Readout;
 use crate::recurrence::{Folded, Folding, GatedForm, RateForm};
 use crate::task::Trials;
+use crate::workers::Workers;
 use crate::{Result, Stream, Task, Tensors};
 use std::cell::RefCell;
 use tch::{Tensor, no_grad};
@@ -32,8 +33,7 @@ pub(super) struct Shared<'a> {
     pub fast: bool,
     pub settle: usize,
     pub batch: usize,
-    /// Bytes that the states of a batch may take.
-    pub state_memory: u64,
+    pub workers: &'a Workers,
     /// Autograd's chain is cut at steps of a segment whose number is a multiple of it.
     pub window: Option<usize>,
     /// Whether autograd follows the steps, so that they must be taken one by one.

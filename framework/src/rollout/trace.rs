@@ -92,7 +92,7 @@ fn trace(shared: &Shared, block: Block, drive: Option<&Tensor>) -> Result<Traced
         Some(form) => {
             // For a rate network a drive is one more input, so the whole input comes ready.
             let mut folding = Folding::new(&RateForm { linear_input: false, ..form.clone() }, prepared, None)?;
-            folding.pack(false)?;
+            folding.pack(false, shared.workers)?;
             let run = Folded::new(&folding, None, Some(&driven))?.forward(initial.get(&form.state)?)?;
             Tensors::from([(form.state.as_str(), run.states)])
         }

@@ -72,11 +72,12 @@ fn worst(case: &Case) -> f64 {
     let mut folding =
         GatedFolding::new(&form, &prepared(case, &parameters), Some(read)).expect("fits").expect("on a CPU");
     let initial_cell = (case.gates == Gates::Memory).then(|| cell.squeeze_dim(0));
+    let workers = Workers::new(2).expect("threads");
     let mut worst = 0f64;
     for level in Level::available() {
         folding.packed = Some(Arc::new(match case.kind {
-            Kind::Double => Packed::Double(folding.step(level, true).expect("packs")),
-            _ => Packed::Single(folding.step(level, true).expect("packs")),
+            Kind::Double => Packed::Double(folding.step(level, true, &workers).expect("packs")),
+            _ => Packed::Single(folding.step(level, true, &workers).expect("packs")),
         }));
         let run =
             folding.forward((&inputs, None), (&hidden.squeeze_dim(0), initial_cell.as_ref()), true).expect("forward");
@@ -86,7 +87,13 @@ fn worst(case: &Case) -> f64 {
                 < 1e-5
         );
         let upstream = Upstream { said: Some(part(&wanted)), ..Upstream::default() };
-        let adjoint = folding.backward(&run, &inputs, (&upstream, None), None).expect("backward");
+        let mut adjoint = folding.backward(&run, &inputs, (&upstream, None), None).expect("backward");
+        let sums = adjoint.folded.remove(SUMS).expect("summed");
+        folding
+            .unpack(&sums, &workers)
+            .expect("laid out")
+            .iter()
+            .for_each(|(name, g)| adjoint.folded.insert(name, g.shallow_clone()));
         let folded = folding.tensors();
         let parts = adjoint.folded.iter().filter_map(|(name, g)| Some((folded.find(name)? * g).sum(None::<Kind>)));
         let surrogate = parts.reduce(|a, b| a + b).expect("gradients");

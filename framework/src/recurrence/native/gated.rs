@@ -209,7 +209,9 @@ where
                 let channels = step.inputs.sources();
                 let side = job.weights.inputs.map(|all| &all[(t * rows + at) * channels..]);
                 let (count, main) = (TERMS.min(count - at), &job.hidden[(t * rows + at) * units..]);
-                unsafe { S::add_outer(job.weights.sums, Terms { count, main, side, targets: &recent[at * blocks..] }) };
+                unsafe {
+                    S::add_outer(&mut job.weights.sums, Terms { count, main, side, targets: &recent[at * blocks..] })
+                };
                 if let (Some(sums), Some(main), true) = (&mut job.later, side, alone > 0) {
                     let targets = &recent_alone[at * units..];
                     unsafe { S::add_outer(sums, Terms { count, main, side: None, targets }) };

@@ -1,7 +1,7 @@
 //! What the kernels of rate networks read and write.
 
 use super::outer::Outer;
-use super::{Kernels, Placement, Step};
+use super::{Kernels, Placement, Real, Step};
 
 /// What a forward pass reads and writes; all `[step, row, number]` without gaps.
 pub(in crate::recurrence) struct Forward<'a, R> {
@@ -22,7 +22,7 @@ pub(in crate::recurrence) struct Forward<'a, R> {
 }
 
 /// What a backward pass reads and writes; all `[step, row, number]` without gaps.
-pub(in crate::recurrence) struct Backward<'a, R> {
+pub(in crate::recurrence) struct Backward<'a, R: Real> {
     /// Rows.
     pub rows: usize,
     /// Steps.
@@ -33,9 +33,11 @@ pub(in crate::recurrence) struct Backward<'a, R> {
     pub activated: &'a [R],
     /// Gradient with respect to every state, one step more than there are; of the last is read nothing.
     pub direct: Option<&'a [R]>,
-    /// Gradient with respect to what was read from each state but the first, through the weights beside the recurrent ones; of the
-    /// last is read nothing.
-    pub side: Option<&'a [R]>,
+    /// Gradient with respect to what was read from each state but the first, or from the last alone, through the weights beside the
+    /// recurrent ones.
+    pub said: Option<&'a [R]>,
+    /// Where gradients of these weights are summed, if they are wanted; units are the sources.
+    pub heads: Option<Outer<'a, R>>,
     /// `[row, unit]`: gradient with respect to the last state, and afterwards the first.
     pub lambda: &'a mut [R],
     /// Where gradients with respect to the added input go, if they are wanted.
@@ -49,11 +51,11 @@ pub(in crate::recurrence) struct Backward<'a, R> {
 }
 
 /// What gradients of the weights are summed in.
-pub(in crate::recurrence) struct Gradients<'a, R> {
+pub(in crate::recurrence) struct Gradients<'a, R: Real> {
     /// What the forward pass multiplied the weights beside the recurrent ones with.
     pub inputs: Option<&'a [R]>,
     /// The sums.
-    pub sums: &'a mut Outer<R>,
+    pub sums: Outer<'a, R>,
 }
 
 /// Sums over steps and rows of `lambda f(z)`, and of `lambda` times the state, from [`Step::sums`].
@@ -86,6 +88,15 @@ impl<R: Kernels> Forward<'_, R> {
 }
 
 impl<R: Kernels> Backward<'_, R> {
+    /// After how many steps something was read: after the last or all.
+    pub(super) fn spoken(&self, step: &Step<R>) -> usize {
+        match self.said.filter(|_| step.beside() > 0) {
+            Some(said) if said.len() == self.rows * step.beside() => 1,
+            Some(_) => self.steps,
+            None => 0,
+        }
+    }
+
     pub(super) fn check(&self, step: &Step<R>) {
         let size = self.rows * step.units;
         let all = self.steps * size;
@@ -95,7 +106,7 @@ impl<R: Kernels> Backward<'_, R> {
             self.states.len() => all + size,
             self.activated.len() => activated,
             self.direct.map_or(all + size, <[R]>::len) => all + size,
-            self.side.map_or(0, <[R]>::len) => self.side.map_or(0, |_| self.steps * self.rows * step.beside()),
+            self.said.map_or(0, <[R]>::len) => self.spoken(step) * self.rows * step.beside(),
             self.lambda.len() => size,
             self.deltas.as_ref().map_or(all, |deltas| deltas.len()) => all,
             self.leak.as_ref().map_or(0, sums) => 0,

@@ -3,10 +3,11 @@
 use super::functions::{activate, slope};
 use super::jobs::{Backward, Forward, Gradients, LeakSums};
 use super::lines::Lines;
-use super::outer::{TERMS, Terms};
+use super::outer::{Outer, TERMS, Terms};
 use super::product::{Factor, PANEL_VECTORS};
 use super::simd::{Real, Simd};
 use super::{Kernels, Placement, Step};
+use std::ops::Range;
 
 /// Call `$body` for each vector of `$columns` columns from `$first` on, in each row: with the row, the column and the lanes that count.
 /// Where all do, the compiler knows.
@@ -146,6 +147,17 @@ where
     // As many steps as fill the terms of an outer product; without a place for all, theirs are kept only until they are summed.
     let chunk = (TERMS / rows).clamp(1, job.steps.max(1));
     let mut recent = Lines::zeros(if job.deltas.is_some() { 0 } else { chunk * size });
+    let spoken = job.spoken(step);
+    let said_after = |t: usize| step.side(job.said, (t + spoken).checked_sub(job.steps)?, rows);
+    if let Some(side) = job.steps.checked_sub(1).and_then(said_after) {
+        let activated = &job.activated[job.activated.len() - size..];
+        for panel in 0..step.weight.panels() {
+            unsafe {
+                S::panel_product(rows, side, None, &step.start, panel, &mut scratch);
+                begin_backward::<S>(step, panel, rows, &scratch, activated, job.lambda);
+            }
+        }
+    }
     for t in (0..job.steps).rev() {
         let direct = job.direct.map(|all| &all[t * size..][..size]);
         let activated = &job.activated[t * size..][..size];
@@ -156,7 +168,7 @@ where
         };
         unsafe { differentiate::<S>(step, rows, (activated, state), job.lambda, deltas, &mut job.leak) };
         // What was read from a state reaches it through the weights beside; nothing was read before the first step.
-        let side = if t > 0 { job.side.and_then(|all| step.side(Some(all), t - 1, rows)) } else { None };
+        let side = t.checked_sub(1).and_then(said_after);
         let cut = t > 0 && job.window.is_some_and(|window| t % window == 0);
         for panel in 0..step.weight.panels() {
             let main = (!cut).then_some(Factor { rows: &*deltas, weight: &step.weight });
@@ -169,14 +181,25 @@ where
                 finish_backward::<S>(step, panel, rows, &scratch, (activated, cut), direct, job.lambda);
             }
         }
-        if let Some(gradients) = job.weights.as_mut().filter(|_| t % chunk == 0) {
-            let steps = chunk.min(job.steps - t);
+        if t % chunk > 0 {
+            continue;
+        }
+        let steps = chunk.min(job.steps - t);
+        let sources = if step.placement == Placement::Current { job.activated } else { job.states };
+        if let Some(gradients) = job.weights.as_mut() {
             let deltas = match &job.deltas {
                 Some(all) => &all[t * size..],
                 None => &recent[..],
             };
-            let sources = if step.placement == Placement::Current { job.activated } else { job.states };
             unsafe { sum::<S>(gradients, (t * rows, steps * rows), units, sources, deltas) };
+        }
+        if let (Some(sums), Some(said)) = (&mut job.heads, job.said) {
+            // The last state is read, too; of the first nothing is.
+            let end = if t + steps == job.steps { job.steps + 1 } else { t + steps };
+            let first = t.max(job.steps + 1 - spoken);
+            let targets = first * rows..end.max(first) * rows;
+            let said = &said[(first + spoken - job.steps - 1) * rows * step.beside()..];
+            unsafe { sum_heads::<S>(sums, targets, (units, step.beside()), sources, said) };
         }
     }
 }
@@ -199,7 +222,23 @@ unsafe fn sum<S: Simd>(
             side: gradients.inputs.map(|all| &all[(first + at) * beside..]),
             targets: &deltas[at * units..],
         };
-        unsafe { S::add_outer(gradients.sums, terms) };
+        unsafe { S::add_outer(&mut gradients.sums, terms) };
+    }
+}
+
+/// Add the outer products of some rows of rates, and what was said of them, to the gradients of heads.
+#[inline(always)]
+unsafe fn sum_heads<S: Simd>(
+    sums: &mut Outer<S::Real>,
+    rows: Range<usize>,
+    (units, outputs): (usize, usize),
+    rates: &[S::Real],
+    said: &[S::Real],
+) {
+    for at in (0..rows.len()).step_by(TERMS) {
+        let count = TERMS.min(rows.len() - at);
+        let (main, targets) = (&rates[(rows.start + at) * units..], &said[at * outputs..]);
+        unsafe { S::add_outer(sums, Terms { count, main, side: None, targets }) };
     }
 }
 
@@ -234,6 +273,30 @@ unsafe fn differentiate<S: Simd>(
                     S::store(place, S::fma(l, factor, S::load(place)));
                 }
             }
+        });
+    }
+}
+
+/// Add what was read from one panel of units of the last state to its gradient.
+#[inline(always)]
+unsafe fn begin_backward<S: Simd>(
+    step: &Step<S::Real>,
+    panel: usize,
+    rows: usize,
+    product: &[S::Real],
+    activated: &[S::Real],
+    lambda: &mut [S::Real],
+) {
+    let (first, columns, width) = step.weight.columns(panel);
+    unsafe {
+        each_vector!(rows, first, columns, S::LANES, |row, column, count| {
+            let at = row * step.units + column;
+            let mut said = S::load(product.as_ptr().add(row * width + column - first));
+            if step.placement == Placement::Current {
+                said = S::mul(said, slope::<S>(step.activation, S::load_part(activated.as_ptr().add(at), count)));
+            }
+            let sum = S::add(said, S::load_part(lambda.as_ptr().add(at), count));
+            S::store_part(lambda.as_mut_ptr().add(at), sum, count);
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 use tch::kind::Element;
 use tch::{Device, Kind, Tensor};
 
@@ -67,7 +68,34 @@ pub(in crate::recurrence) fn keep(memory: impl IntoIterator<Item = Tensor>) {
     });
 }
 
+/// Most pieces of memory for sums that are kept.
+const SPARE_SUMS: usize = 64;
+
+/// Flat tensors of one size whose memory is free again: threads fill them with the sums of their blocks, and one adds them up.
+static SUMS: Mutex<Vec<Tensor>> = Mutex::new(Vec::new());
+
+/// Keep the memory of tensors of one size for the next [`Fresh::sums`]. Nobody may hold another handle to it.
+pub(crate) fn keep_sums(memory: Vec<Tensor>) {
+    let Some(size) = memory.first().map(Tensor::numel) else { return };
+    let mut spares = SUMS.lock().unwrap_or_else(PoisonError::into_inner);
+    spares.retain(|spare| spare.numel() == size);
+    spares.extend(memory);
+    spares.truncate(SPARE_SUMS);
+}
+
 impl Fresh {
+    /// A flat tensor in memory that [`keep_sums`] was given, with whatever numbers lie there, or else of zeros.
+    ///
+    /// # Errors
+    /// When there is not enough memory.
+    pub fn sums<R: Element>(count: usize) -> Result<Self> {
+        let mut spares = SUMS.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = spares.iter().rposition(|spare| spare.kind() == R::KIND && spare.numel() == count);
+        let spare = place.map(|place| spares.swap_remove(place));
+        drop(spares);
+        Ok(Self(spare.map_or_else(|| Tensor::f_zeros([count as i64], (R::KIND, Device::Cpu)), Ok)?))
+    }
+
     /// A tensor on the CPU, whose numbers are whatever lay in memory.
     ///
     /// # Errors

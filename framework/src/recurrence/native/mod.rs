@@ -11,6 +11,7 @@ mod adam;
 mod compare;
 mod functions;
 mod gated;
+mod heads;
 mod jobs;
 mod kernels;
 mod lines;
@@ -26,13 +27,16 @@ pub(crate) use adam::{AdamNumbers, adam};
 pub(crate) use compare::{Compared, Comparison};
 pub(super) use gated::{GatedBackward, GatedForward, GatedStep};
 pub use gated::{Gates, ResetGate};
+pub(super) use heads::{Heads, Reading};
 pub(super) use jobs::{Backward, Forward, Gradients};
+pub(crate) use memory::keep_sums;
 pub(crate) use memory::sum_of_squares;
 pub(super) use memory::{Fresh, keep, numbers};
-pub(super) use outer::Outer;
+pub(super) use outer::{Layout, Outer};
 pub(super) use simd::Real;
 
 use super::{Activation, Placement};
+use crate::workers::Workers;
 use adam::{AdamJob, AdamStep};
 use compare::{Everywhere, Numbers};
 use lines::Lines;
@@ -116,6 +120,24 @@ pub(super) struct OfUnits<'a, R> {
     pub bias: &'a [R],
 }
 
+/// Numbers that are laid out by more than one thread.
+const WORTH_A_THREAD: usize = 1 << 16;
+
+/// Work on parts of so many numbers: on several threads, if there are, where they are many.
+fn side_by_side<T: Send>(parts: Vec<T>, numbers: usize, workers: Option<&Workers>, work: impl Fn(T) + Sync + Send) {
+    match workers.filter(|_| numbers >= WORTH_A_THREAD) {
+        Some(workers) => drop(workers.map(parts, work)),
+        None => parts.into_iter().for_each(work),
+    }
+}
+
+impl Layout {
+    /// Of gradients of weights with so many main sources, sources beside them, and targets.
+    pub fn of<R: Kernels>(level: Level, size: (usize, usize, usize)) -> Self {
+        Self::new(size, R::lanes(level), R::tile(level))
+    }
+}
+
 /// Numbers of units from one each, or one for all, with zeros behind them: whole vectors are read at the end, too.
 fn over_units<R: Real>(values: &[R], units: usize, lanes: usize) -> Lines<R> {
     let one = |unit: usize| match values {
@@ -134,11 +156,12 @@ impl<R: Kernels> Step<R> {
         weight: Matrix<R>,
         side: Option<Matrix<R>>,
         of_units: OfUnits<R>,
+        workers: Option<&Workers>,
     ) -> Self {
         let units = weight.size.1;
         let lanes = R::lanes(level);
         let widen = |values: &[R]| over_units(values, units, lanes);
-        let pack = |matrix: Matrix<R>| Packed::new(matrix.values, matrix.size, matrix.strides, lanes);
+        let pack = |matrix: Matrix<R>| Packed::new(matrix, lanes, workers);
         let (leak, keep, start) = (widen(of_units.leak), widen(of_units.keep), widen(of_units.bias));
         Self { level, placement, activation, weight: pack(weight), side: side.map(pack), start, leak, keep, units }
     }
@@ -148,13 +171,8 @@ impl<R: Kernels> Step<R> {
         vec![R::ZERO; self.leak.len()]
     }
 
-    /// Sums of outer products for the gradients of the weights, with `inputs` sources beside the units.
-    pub fn outer(&self, inputs: usize) -> Outer<R> {
-        Outer::new((self.units, inputs, self.units), R::lanes(self.level), R::tile(self.level))
-    }
-
     /// Which instructions it was made for.
-    fn level(&self) -> Level {
+    pub fn level(&self) -> Level {
         self.level
     }
 
@@ -184,6 +202,8 @@ pub(super) trait Kernels: Real {
     fn gated_forward(step: &GatedStep<Self>, job: GatedForward<Self>);
     /// All steps of gated units backward.
     fn gated_backward(step: &GatedStep<Self>, job: GatedBackward<Self>);
+    /// What heads say.
+    fn read(heads: &Heads<Self>, job: Reading<Self>);
     /// A function in place of every number.
     fn everywhere(what: &Everywhere<Self>, numbers: Numbers<Self>);
     /// One step of an optimiser.
@@ -265,6 +285,7 @@ macro_rules! kernels {
                 gated_back_512,
                 gated_back_256
             );
+            dispatched!($real, read, Heads, Reading, heads::read, read_512, read_256);
             dispatched!($real, everywhere, Everywhere, Numbers, compare::everywhere, everywhere_512, everywhere_256);
             dispatched!($real, adam, AdamStep, AdamJob, adam::step, adam_512, adam_256);
         }

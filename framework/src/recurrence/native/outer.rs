@@ -1,21 +1,30 @@
 //! Sums of outer products, panel by panel: the gradients of weights.
 
 use super::lines::Lines;
-use super::product::{PANEL_VECTORS, Panels};
+use super::product::{PANEL_VECTORS, Panels, STRETCH};
+use super::side_by_side;
 use super::simd::{Real, Simd};
+use crate::workers::Workers;
 
 /// Terms that are packed together before they are added to sums of outer products: both factors stay in the nearer caches.
 pub(super) const TERMS: usize = 96;
 
-/// Sums of outer products `[source, target]`: what gradients of weights are. The sources of a term stand in two parts and are
-/// followed by a one, whose row is the sum of the targets.
-pub(in crate::recurrence) struct Outer<R> {
-    /// `[panel][source][target of the panel]`, with as many sources as whole tiles have rows.
-    sums: Lines<R>,
+/// How sums of outer products lie in memory: `[panel][source][target of the panel]`, with as many sources as whole tiles have rows.
+#[derive(Clone, Debug)]
+pub(in crate::recurrence) struct Layout {
     main: usize,
     side: usize,
     panels: Panels,
     tile: usize,
+}
+
+/// Sums of outer products `[source, target]`: what gradients of weights are. The sources of a term stand in two parts and are
+/// followed by a one, whose row is the sum of the targets.
+pub(in crate::recurrence) struct Outer<'a, R: Real> {
+    layout: Layout,
+    sums: &'a mut [R],
+    /// Whether there is a sum yet; before, anything may lie in its memory.
+    begun: bool,
     /// Sources of the terms in hand, `[tile][term][row of the tile]`.
     sources: Lines<R>,
     /// One panel of their targets, `[term][target of the panel]`.
@@ -31,29 +40,81 @@ pub(super) struct Terms<'a, R> {
     pub targets: &'a [R],
 }
 
-impl<R: Real> Outer<R> {
-    /// Sums of zero; `tile` is the tile's rows of the instructions to be used.
+impl Layout {
+    /// For instructions with so many lanes, and rows of a tile.
     pub fn new((main, side, targets): (usize, usize, usize), lanes: usize, tile: usize) -> Self {
-        let panels = Panels::new(targets, lanes, PANEL_VECTORS);
-        let sources = (main + side + 1).next_multiple_of(tile);
+        Self { main, side, panels: Panels::new(targets, lanes, PANEL_VECTORS), tile }
+    }
+
+    /// Main sources, those beside, and targets.
+    pub fn size(&self) -> [usize; 3] {
+        [self.main, self.side, self.panels.targets]
+    }
+
+    /// Sources, the one among them.
+    fn used(&self) -> usize {
+        self.main + self.side + 1
+    }
+
+    fn padded(&self) -> usize {
+        self.used().next_multiple_of(self.tile)
+    }
+
+    /// Numbers of all sums.
+    pub fn numbers(&self) -> usize {
+        self.panels.width() * self.padded()
+    }
+
+    /// Lay sums out by targets: those over the main sources and over those beside, `[target, source]` each, and over the ones.
+    pub fn by_targets<R: Real>(&self, sums: &[R], [main, side, ones]: [&mut [R]; 3], workers: &Workers) {
+        let (mut places, mut jobs) = ([(main, self.main), (side, self.side), (ones, 1)], Vec::new());
+        for panel in 0..self.panels.count() {
+            let (first, columns, width) = self.panels.columns(panel);
+            let own = places.each_mut().map(|(place, sources)| {
+                let (own, others) = std::mem::take(place).split_at_mut(columns * *sources);
+                *place = others;
+                own
+            });
+            jobs.push((&sums[first * self.padded()..][..width * self.padded()], width, own));
+        }
+        let turn = |(mut sums, width, own): (&[R], usize, [&mut [R]; 3])| {
+            for (place, sources) in own.into_iter().zip([self.main, self.side, 1]) {
+                let (these, others) = sums.split_at(sources * width);
+                turn(these, width, place, sources);
+                sums = others;
+            }
+        };
+        side_by_side(jobs, sums.len(), Some(workers), turn);
+    }
+}
+
+/// From `[source, column]`, `width` columns with padding, to `[column, source]`.
+fn turn<R: Copy>(from: &[R], width: usize, to: &mut [R], sources: usize) {
+    // A stretch at a time, so that what is read stays near.
+    for (stretch, from) in from.chunks(STRETCH * width.max(1)).enumerate() {
+        for (column, row) in to.chunks_exact_mut(sources.max(1)).enumerate() {
+            row[stretch * STRETCH..].iter_mut().zip(from.chunks_exact(width)).for_each(|(to, row)| *to = row[column]);
+        }
+    }
+}
+
+impl<'a, R: Real> Outer<'a, R> {
+    /// Sums in memory that holds as many numbers as the layout says, whatever they are.
+    pub fn new(layout: Layout, sums: &'a mut [R]) -> Self {
+        assert_eq!(sums.len(), layout.numbers(), "sums of outer products have a wrong length");
+        let lanes = layout.panels.lanes();
         Self {
-            sums: Lines::zeros(panels.width() * sources),
-            main,
-            side,
-            tile,
-            sources: Lines::zeros(sources * TERMS),
+            sums,
+            begun: false,
+            sources: Lines::zeros(layout.padded() * TERMS),
             targets: Lines::zeros(PANEL_VECTORS * lanes * TERMS),
-            panels,
+            layout,
         }
     }
 
     /// Sources beside the main ones.
     pub fn beside(&self) -> usize {
-        self.side
-    }
-
-    fn padded(&self) -> usize {
-        (self.main + self.side + 1).next_multiple_of(self.tile)
+        self.layout.side
     }
 
     /// Add the outer products of some terms, at most [`TERMS`].
@@ -63,22 +124,24 @@ impl<R: Real> Outer<R> {
     #[inline(always)]
     pub(super) unsafe fn add<S: Simd<Real = R>>(&mut self, terms: Terms<R>) {
         let count = terms.count;
+        let Layout { main, side, tile, .. } = self.layout;
         assert!(
             count <= TERMS
-                && terms.main.len() >= count * self.main
-                && terms.side.map_or(0, <[R]>::len) >= count * self.side
-                && terms.targets.len() >= count * self.panels.targets,
+                && terms.main.len() >= count * main
+                && terms.side.map_or(0, <[R]>::len) >= count * side
+                && terms.targets.len() >= count * self.layout.panels.targets,
             "terms of outer products do not fit"
         );
-        match self.tile {
+        match tile {
             8 => self.pack_sources::<8>(terms),
             _ => self.pack_sources::<4>(terms),
         }
-        let padded = self.padded();
-        for panel in 0..self.panels.count() {
-            let (first, columns, width) = self.panels.columns(panel);
+        let begins = !std::mem::replace(&mut self.begun, true);
+        let (panels, padded, used) = (&self.layout.panels, self.layout.padded(), self.layout.used());
+        for panel in 0..panels.count() {
+            let (first, columns, width) = panels.columns(panel);
             for term in 0..count {
-                let from = unsafe { terms.targets.as_ptr().add(term * self.panels.targets + first) };
+                let from = unsafe { terms.targets.as_ptr().add(term * panels.targets + first) };
                 let to = unsafe { self.targets.as_mut_ptr().add(term * width) };
                 let whole = columns - columns % S::LANES;
                 unsafe {
@@ -91,15 +154,15 @@ impl<R: Real> Outer<R> {
                 }
             }
             let sums = &mut self.sums[first * padded..][..width * padded];
-            for (tile, sources) in self.sources.chunks_exact(self.tile * TERMS).enumerate() {
-                let out = unsafe { sums.as_mut_ptr().add(tile * self.tile * width) };
-                let used = (self.main + self.side + 1 - tile * self.tile).min(self.tile);
-                let tile = OuterTile { sources: sources.as_ptr(), targets: self.targets.as_ptr(), count, out };
+            for (number, sources) in self.sources.chunks_exact(tile * TERMS).enumerate() {
+                let out = unsafe { sums.as_mut_ptr().add(number * tile * width) };
+                let used = (used - number * tile).min(tile);
+                let work = OuterTile { sources: sources.as_ptr(), targets: self.targets.as_ptr(), count, begins, out };
                 unsafe {
                     match width / S::LANES {
-                        1 => tile.of_rows::<S, 1>(self.tile, used),
-                        2 => tile.of_rows::<S, 2>(self.tile, used),
-                        _ => tile.of_rows::<S, 3>(self.tile, used),
+                        1 => work.of_rows::<S, 1>(tile, used),
+                        2 => work.of_rows::<S, 2>(tile, used),
+                        _ => work.of_rows::<S, 3>(tile, used),
                     }
                 }
             }
@@ -109,7 +172,7 @@ impl<R: Real> Outer<R> {
     /// Lay the sources out tile by tile; what is beside the last source stays zero.
     #[inline(always)]
     fn pack_sources<const TILE: usize>(&mut self, terms: Terms<R>) {
-        let (main, side) = (self.main, self.side);
+        let Layout { main, side, .. } = self.layout;
         for term in 0..terms.count {
             let (tiles, rest) = terms.main[term * main..][..main].as_chunks::<TILE>();
             let places = self.sources.chunks_exact_mut(TILE * TERMS);
@@ -135,23 +198,13 @@ impl<R: Real> Outer<R> {
             }
         }
     }
+}
 
-    /// Sums over the main sources `[source, target]`, over those beside, and over the ones.
-    pub fn finish(&self, main: &mut [R], side: &mut [R], ones: &mut [R]) {
-        let (targets, padded) = (self.panels.targets, self.padded());
-        for panel in 0..self.panels.count() {
-            let (first, columns, width) = self.panels.columns(panel);
-            let sums = &self.sums[first * padded..][..width * padded];
-            for (source, row) in sums.chunks_exact(width.max(1)).enumerate().take(self.main + self.side + 1) {
-                let place = if source < self.main {
-                    &mut main[source * targets..]
-                } else if source < self.main + self.side {
-                    &mut side[(source - self.main) * targets..]
-                } else {
-                    &mut *ones
-                };
-                place[first..first + columns].copy_from_slice(&row[..columns]);
-            }
+impl<R: Real> Drop for Outer<'_, R> {
+    /// A sum of no terms is zero.
+    fn drop(&mut self) {
+        if !self.begun {
+            self.sums.fill(R::ZERO);
         }
     }
 }
@@ -161,6 +214,8 @@ struct OuterTile<R> {
     sources: *const R,
     targets: *const R,
     count: usize,
+    /// Whether sums begin with these terms.
+    begins: bool,
     out: *mut R,
 }
 
@@ -184,10 +239,16 @@ impl<R: Real> OuterTile<R> {
         let width = VECTORS * S::LANES;
         unsafe {
             let mut sums = [[S::splat(R::ZERO); VECTORS]; ROWS];
-            for (row, sums) in sums.iter_mut().enumerate() {
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = S::load(self.out.add(row * width + v * S::LANES));
+            if !self.begins {
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = S::load(self.out.add(row * width + v * S::LANES));
+                    }
                 }
+            }
+            // Those of the next tile, which follow these.
+            for v in 0..ROWS * VECTORS {
+                S::prefetch(self.out.wrapping_add(ROWS * width + v * S::LANES));
             }
             let (mut sources, mut targets) = (self.sources, self.targets);
             for _ in 0..self.count {

@@ -2,6 +2,8 @@
 
 use super::lines::Lines;
 use super::simd::{Real, Simd};
+use super::{Matrix, side_by_side};
+use crate::workers::Workers;
 
 /// Most vectors across a panel: with the rows of a tile they fill the registers.
 pub(super) const PANEL_VECTORS: usize = 3;
@@ -11,8 +13,8 @@ pub(super) const GATES: usize = 4;
 const DEPTH: usize = 128;
 /// Sources between two jumps of the innermost loop.
 const TURNS: usize = 2;
-/// Sources that are packed together where they lie side by side in memory.
-const STRETCH: usize = 64;
+/// Numbers that are moved together where a matrix is turned.
+pub(super) const STRETCH: usize = 64;
 
 /// How targets are cut into panels of a few vectors each.
 #[derive(Clone, Debug)]
@@ -33,6 +35,11 @@ impl Panels {
 
     pub fn count(&self) -> usize {
         self.borders.len() - 1
+    }
+
+    /// Numbers in a vector.
+    pub fn lanes(&self) -> usize {
+        self.lanes
     }
 
     /// Targets of a panel: the first, how many there are, and the width with padding.
@@ -58,46 +65,32 @@ pub(super) struct Packed<R> {
 }
 
 impl<R: Real> Packed<R> {
-    /// Pack `weight`, whose entry `(source, target)` is at `source * strides.0 + target * strides.1`.
-    pub fn new(weight: &[R], size: (usize, usize), strides: (usize, usize), lanes: usize) -> Self {
-        Self::in_panels(weight, size, strides, lanes, PANEL_VECTORS)
+    /// Pack weights `[source, target]`.
+    pub fn new(weight: Matrix<R>, lanes: usize, workers: Option<&Workers>) -> Self {
+        let columns: Vec<Option<usize>> = (0..weight.size.1).map(Some).collect();
+        Self::in_panels(weight, &columns, (lanes, PANEL_VECTORS), workers)
     }
 
-    /// The same with at most `most` vectors across a panel, up to [`GATES`].
+    /// The same with so many lanes and at most so many vectors across a panel, up to [`GATES`], and with given columns of `weight` as
+    /// targets; zeros where there is none.
     pub fn in_panels(
-        weight: &[R],
-        (sources, targets): (usize, usize),
-        strides: (usize, usize),
-        lanes: usize,
-        most: usize,
+        weight: Matrix<R>,
+        columns: &[Option<usize>],
+        (lanes, most): (usize, usize),
+        workers: Option<&Workers>,
     ) -> Self {
-        let panels = Panels::new(targets, lanes, most);
+        let (sources, panels) = (weight.size.0, Panels::new(columns.len(), lanes, most));
         let mut values = Lines::zeros(panels.width() * sources);
+        let (mut rest, mut jobs) = (&mut values[..], Vec::new());
         for panel in 0..panels.count() {
-            let (first, columns, width) = panels.columns(panel);
-            let place = &mut values[first * sources..][..width * sources];
-            if strides.0 == 1 {
-                // Read along memory, a stretch at a time, so that what is written stays near.
-                for (stretch, place) in place.chunks_mut(STRETCH * width.max(1)).enumerate() {
-                    for column in 0..columns {
-                        let from = (first + column) * strides.1 + stretch * STRETCH;
-                        let values = &weight[from..][..place.len() / width];
-                        place[column..].iter_mut().step_by(width).zip(values).for_each(|(to, value)| *to = *value);
-                    }
-                }
-                continue;
-            }
-            for (source, row) in place.chunks_exact_mut(width.max(1)).enumerate() {
-                let from = source * strides.0 + first * strides.1;
-                if strides.1 == 1 {
-                    row[..columns].copy_from_slice(&weight[from..][..columns]);
-                    continue;
-                }
-                for (column, value) in row.iter_mut().enumerate().take(columns) {
-                    *value = weight[from + column * strides.1];
-                }
-            }
+            let (first, count, width) = panels.columns(panel);
+            let (place, others) = rest.split_at_mut(width * sources);
+            jobs.push((place, width, &columns[first..][..count]));
+            rest = others;
         }
+        side_by_side(jobs, columns.len() * sources, workers, |(place, width, columns)| {
+            weight.fill(place, width, columns)
+        });
         Self { values, sources, panels }
     }
 
@@ -111,6 +104,10 @@ impl<R: Real> Packed<R> {
         self.panels.columns(panel)
     }
 
+    pub fn targets(&self) -> usize {
+        self.panels.targets
+    }
+
     /// What is multiplied with these weights must have as many numbers in a row.
     pub fn sources(&self) -> usize {
         self.sources
@@ -120,6 +117,32 @@ impl<R: Real> Packed<R> {
     fn panel(&self, panel: usize) -> &[R] {
         let (first, _, width) = self.panels.columns(panel);
         &self.values[first * self.sources..][..width * self.sources]
+    }
+}
+
+impl<R: Real> Matrix<'_, R> {
+    /// Copy columns to the first places of rows of a width.
+    fn fill(&self, place: &mut [R], width: usize, columns: &[Option<usize>]) {
+        let follow = columns.windows(2).all(|pair| pair[1] == pair[0].map(|column| column + 1));
+        if let (Some(Some(column)), true, 1) = (columns.first(), follow, self.strides.1) {
+            for (row, place) in place.chunks_exact_mut(width).enumerate() {
+                place[..columns.len()].copy_from_slice(&self.values[row * self.strides.0 + column..][..columns.len()]);
+            }
+            return;
+        }
+        // A stretch at a time, so that what is read along memory and what is written stay near.
+        for (stretch, place) in place.chunks_mut(STRETCH * width.max(1)).enumerate() {
+            let first = stretch * STRETCH * self.strides.0;
+            for (to, column) in columns.iter().enumerate() {
+                let Some(column) = column else { continue };
+                let rows = place.chunks_exact_mut(width);
+                let values = &self.values[first + column * self.strides.1..];
+                match self.strides.0 {
+                    1 => rows.zip(values).for_each(|(row, value)| row[to] = *value),
+                    stride => rows.zip(values.chunks(stride)).for_each(|(row, values)| row[to] = values[0]),
+                }
+            }
+        }
     }
 }
 
@@ -148,163 +171,187 @@ pub(super) unsafe fn panel_product<S: Simd>(
     let (first, _, width) = main.weight.columns(panel);
     let sources = main.weight.sources;
     debug_assert!(main.rows.len() >= rows * sources && out.len() >= rows * width && start.len() >= first + width);
-    let weights = main.weight.panel(panel).as_ptr();
-    let beside = match side {
-        Some(Factor { rows, weight }) => {
-            let sources = weight.sources;
-            let weights = weight.panel(panel).as_ptr();
-            Some(Part { values: rows.as_ptr(), stride: sources, depth: sources, weights })
-        }
-        None => None,
-    };
-    // Stretches of about the same length.
-    let stretch = sources.div_ceil(sources.div_ceil(DEPTH).max(1));
-    let mut from = 0;
-    loop {
-        let depth = stretch.min(sources - from);
-        let mut row = 0;
-        while row < rows {
-            let begins = from == 0;
-            let beside = match &beside {
-                Some(part) if begins => unsafe { part.below(row) },
-                _ => Part::NONE,
-            };
-            let part = Part {
-                values: unsafe { main.rows.as_ptr().add(row * sources + from) },
-                stride: sources,
-                depth,
-                weights: unsafe { weights.add(from * width) },
-            };
-            let out = unsafe { out.as_mut_ptr().add(row * width) };
-            let tile =
-                Tile { parts: [beside, part], out, start: begins.then_some(unsafe { start.as_ptr().add(first) }) };
-            let left = rows - row;
-            row += unsafe {
-                match width / S::LANES {
-                    1 => tile.rows::<S, 1>(left),
-                    2 => tile.rows::<S, 2>(left),
-                    3 => tile.rows::<S, 3>(left),
-                    _ => tile.rows::<S, GATES>(left),
-                }
-            };
-        }
-        from += depth;
-        if from >= sources {
-            break;
+    let beside = side.map_or(Beside { values: main.rows.as_ptr(), sources: 0, weights: start.as_ptr() }, |side| {
+        Beside { values: side.rows.as_ptr(), sources: side.weight.sources, weights: side.weight.panel(panel).as_ptr() }
+    });
+    unsafe {
+        let work = Panel {
+            rows,
+            sources,
+            values: main.rows.as_ptr(),
+            weights: main.weight.panel(panel).as_ptr(),
+            beside,
+            start: start.as_ptr().add(first),
+            out: out.as_mut_ptr(),
+        };
+        match width / S::LANES {
+            1 => work.run::<S, 1>(),
+            2 => work.run::<S, 2>(),
+            3 => work.run::<S, 3>(),
+            _ => work.run::<S, GATES>(),
         }
     }
 }
 
-/// One stretch of the sum of a tile: numbers, one row `stride` behind the other, and weights, one source a panel's width behind the
-/// other.
-#[derive(Clone, Copy)]
-struct Part<R> {
+/// Most rows of a tile.
+const TILE: usize = 8;
+
+/// One panel of a product: rows `[row, source]` times weights `[source, target of the panel]`, for `out` `[row, target of the panel]`.
+struct Panel<R> {
+    rows: usize,
+    sources: usize,
     values: *const R,
-    stride: usize,
-    depth: usize,
+    weights: *const R,
+    beside: Beside<R>,
+    /// What the sum of every row starts from.
+    start: *const R,
+    out: *mut R,
+}
+
+/// What is added beside, likewise.
+struct Beside<R> {
+    values: *const R,
+    sources: usize,
     weights: *const R,
 }
 
-impl<R: Real> Part<R> {
-    /// Nothing to add.
-    const NONE: Self = Self { values: std::ptr::null(), stride: 0, depth: 0, weights: std::ptr::null() };
+/// Where the rows of a tile begin, and what they start from.
+struct Tile<R> {
+    values: *const R,
+    weights: *const R,
+    depth: usize,
+    /// One row of it is `step` behind the other.
+    from: *const R,
+    step: usize,
+    out: *mut R,
+    /// First row, if what is beside is still to be added.
+    beside: Option<usize>,
+}
 
-    /// The same for the rows from `row` on.
+impl<R: Real> Panel<R> {
     #[inline(always)]
-    unsafe fn below(&self, row: usize) -> Self {
-        Self { values: unsafe { self.values.add(row * self.stride) }, ..*self }
-    }
-
-    /// Add this stretch to the sums of a tile.
-    #[inline(always)]
-    unsafe fn add<S: Simd<Real = R>, const ROWS: usize, const VECTORS: usize>(
-        &self,
-        mut sums: [[S::Vector; VECTORS]; ROWS],
-    ) -> [[S::Vector; VECTORS]; ROWS] {
-        unsafe {
-            let rows: [_; ROWS] = std::array::from_fn(|row| self.values.add(S::kept(row * self.stride)));
-            let width = VECTORS * S::LANES;
-            let mut weights = self.weights;
-            let add = |sums: &mut [[S::Vector; VECTORS]; ROWS], weights: *const R, source: usize| {
-                let mut b = [S::splat(R::ZERO); VECTORS];
-                for (v, b) in b.iter_mut().enumerate() {
-                    *b = S::load(weights.add(v * S::LANES));
+    unsafe fn run<S: Simd<Real = R>, const VECTORS: usize>(&self) {
+        let width = VECTORS * S::LANES;
+        // From the first row of a tile to the others. Nothing else than these and one place is needed in the innermost loop, however
+        // many rows there are.
+        let distances: [usize; TILE - 1] = std::array::from_fn(|row| S::kept((row + 1) * self.sources));
+        // Stretches of about the same length.
+        let stretch = self.sources.div_ceil(self.sources.div_ceil(DEPTH).max(1));
+        let mut from = 0;
+        loop {
+            let depth = stretch.min(self.sources - from);
+            let begins = from == 0;
+            let mut row = 0;
+            while row < self.rows {
+                unsafe {
+                    let out = self.out.add(row * width);
+                    let tile = Tile {
+                        values: self.values.add(row * self.sources + from),
+                        weights: self.weights.add(from * width),
+                        depth,
+                        from: if begins { self.start } else { out },
+                        step: if begins { 0 } else { width },
+                        out,
+                        beside: (begins && self.beside.sources > 0).then_some(row),
+                    };
+                    row += self.rows_of::<S, VECTORS>(&tile, self.rows - row, &distances);
                 }
-                for (row, sums) in rows.iter().zip(sums) {
-                    let x = S::splat(*row.add(source));
-                    for (sum, b) in sums.iter_mut().zip(b) {
-                        *sum = S::fma(x, b, *sum);
-                    }
-                }
-            };
-            let mut source = 0;
-            while source + TURNS <= self.depth {
-                for turn in 0..TURNS {
-                    add(&mut sums, weights.add(turn * width), source + turn);
-                }
-                (weights, source) = (weights.add(TURNS * width), source + TURNS);
             }
-            while source < self.depth {
-                add(&mut sums, weights, source);
-                (weights, source) = (weights.add(width), source + 1);
+            from += depth;
+            if from >= self.sources {
+                break;
             }
         }
-        sums
     }
-}
 
-/// A few rows of a panel.
-struct Tile<R> {
-    parts: [Part<R>; 2],
-    out: *mut R,
-    /// What the sum of every row starts from; without it, what is there already.
-    start: Option<*const R>,
-}
-
-impl<R: Real> Tile<R> {
     /// As many rows at once as the registers hold; returns how many.
     #[inline(always)]
-    unsafe fn rows<S: Simd<Real = R>, const VECTORS: usize>(&self, left: usize) -> usize {
+    unsafe fn rows_of<S: Simd<Real = R>, const VECTORS: usize>(
+        &self,
+        tile: &Tile<R>,
+        left: usize,
+        distances: &[usize; TILE - 1],
+    ) -> usize {
+        // Wider panels leave room for fewer rows; eight are better as two fours than as six and two.
+        let most = match (VECTORS > PANEL_VECTORS, S::TILE_ROWS) {
+            (false, rows) => rows,
+            (true, TILE) if left != TILE => 6,
+            (true, rows) => rows / 2,
+        };
         unsafe {
-            // Wider panels leave room for fewer rows; eight are better as two fours than as six and two.
-            let most = match (VECTORS > PANEL_VECTORS, S::TILE_ROWS) {
-                (false, rows) => rows,
-                (true, 8) if left != 8 => 6,
-                (true, rows) => rows / 2,
-            };
             match left.min(most) {
-                8.. => self.accumulate::<S, 8, VECTORS>(),
-                6.. if VECTORS > PANEL_VECTORS => self.accumulate::<S, 6, VECTORS>(),
-                4.. => self.accumulate::<S, 4, VECTORS>(),
-                2.. => self.accumulate::<S, 2, VECTORS>(),
-                _ => self.accumulate::<S, 1, VECTORS>(),
+                TILE.. => self.accumulate::<S, TILE, VECTORS>(tile, distances),
+                6.. if VECTORS > PANEL_VECTORS => self.accumulate::<S, 6, VECTORS>(tile, distances),
+                4.. => self.accumulate::<S, 4, VECTORS>(tile, distances),
+                2.. => self.accumulate::<S, 2, VECTORS>(tile, distances),
+                _ => self.accumulate::<S, 1, VECTORS>(tile, distances),
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn accumulate<S: Simd<Real = R>, const ROWS: usize, const VECTORS: usize>(&self) -> usize {
+    unsafe fn accumulate<S: Simd<Real = R>, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        tile: &Tile<R>,
+        distances: &[usize; TILE - 1],
+    ) -> usize {
         let width = VECTORS * S::LANES;
         unsafe {
             let mut sums = [[S::splat(R::ZERO); VECTORS]; ROWS];
             for (row, sums) in sums.iter_mut().enumerate() {
-                let from = self.start.unwrap_or_else(|| self.out.add(row * width).cast_const());
                 for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = S::load(from.add(v * S::LANES));
+                    *sum = S::load(tile.from.add(row * tile.step + v * S::LANES));
                 }
             }
-            // Two calls, not a loop: the sums must stay in registers.
-            let [beside, main] = &self.parts;
-            if beside.depth > 0 {
-                sums = beside.add::<S, ROWS, VECTORS>(sums);
+            if let Some(first) = tile.beside {
+                let Beside { values, sources, weights } = self.beside;
+                for source in 0..sources {
+                    let place = |row| values.add((first + row) * sources + source);
+                    add::<S, ROWS, VECTORS>(&mut sums, place, weights.add(source * width));
+                }
             }
-            sums = main.add::<S, ROWS, VECTORS>(sums);
+            let (mut values, mut weights) = (tile.values, tile.weights);
+            let end = values.add(tile.depth / TURNS * TURNS);
+            while values != end {
+                values = S::kept_place(values);
+                for turn in 0..TURNS {
+                    let place = |row| if row == 0 { values } else { values.add(distances[row - 1]) }.add(turn);
+                    add::<S, ROWS, VECTORS>(&mut sums, place, weights.add(turn * width));
+                }
+                (values, weights) = (values.add(TURNS), weights.add(TURNS * width));
+            }
+            for _ in 0..tile.depth % TURNS {
+                let place = |row| if row == 0 { values } else { values.add(distances[row - 1]) };
+                add::<S, ROWS, VECTORS>(&mut sums, place, weights);
+                (values, weights) = (values.add(1), weights.add(width));
+            }
             for (row, sums) in sums.iter().enumerate() {
                 for (v, sum) in sums.iter().enumerate() {
-                    S::store(self.out.add(row * width + v * S::LANES), *sum);
+                    S::store(tile.out.add(row * width + v * S::LANES), *sum);
                 }
             }
         }
         ROWS
+    }
+}
+
+/// Add one source of every row times its weights.
+#[inline(always)]
+unsafe fn add<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    sums: &mut [[S::Vector; VECTORS]; ROWS],
+    place: impl Fn(usize) -> *const S::Real,
+    weights: *const S::Real,
+) {
+    unsafe {
+        let mut b = [S::splat(S::Real::ZERO); VECTORS];
+        for (v, b) in b.iter_mut().enumerate() {
+            *b = S::load(weights.add(v * S::LANES));
+        }
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let x = S::splat(*place(row));
+            for (sum, b) in sums.iter_mut().zip(b) {
+                *sum = S::fma(x, b, *sum);
+            }
+        }
     }
 }

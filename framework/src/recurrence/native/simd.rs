@@ -82,6 +82,11 @@ pub unsafe trait Simd: Copy {
     fn kept(number: usize) -> usize {
         number
     }
+    /// Likewise the same place.
+    #[inline(always)]
+    fn kept_place(place: *const Self::Real) -> *const Self::Real {
+        place
+    }
     /// `a b + c`, rounded once where the processor can.
     unsafe fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// `a + b`
@@ -125,7 +130,7 @@ pub unsafe trait Simd: Copy {
         out: &mut [Self::Real],
     );
     /// [`Outer::add`], compiled once for all kernels.
-    unsafe fn add_outer(sums: &mut Outer<Self::Real>, terms: Terms<Self::Real>);
+    unsafe fn add_outer(sums: &mut Outer<'_, Self::Real>, terms: Terms<Self::Real>);
 
     /// The first `count` numbers, from 1 to `LANES`, zeros behind them.
     #[inline(always)]
@@ -183,7 +188,7 @@ macro_rules! products {
 
         $(#[target_feature(enable = $features)])?
         #[inline(never)]
-        unsafe fn add_outer(sums: &mut Outer<$real>, terms: Terms<$real>) {
+        unsafe fn add_outer(sums: &mut Outer<'_, $real>, terms: Terms<$real>) {
             unsafe { sums.add::<Self>(terms) }
         }
     };

@@ -5,6 +5,7 @@ use super::simd::{Real, Simd};
 use super::*;
 use crate::Stream;
 use crate::recurrence::activation::ALL;
+use crate::recurrence::folded::Weights;
 use crate::recurrence::{Folded, Folding, RateForm, Read, Upstream};
 use crate::tensors::{Tensors, values_f64};
 use std::sync::Arc;
@@ -117,7 +118,9 @@ impl Made {
             inputs = Some(draw(&[time, rows, channels], -1.0, 1.0));
         }
         let added = self.added.then(|| draw(&[time, rows, units], -0.8, 0.8));
-        let read = Read { weight: draw(&[self.outputs, units], -scale, scale), bias: None };
+        let heads = [&[self.outputs, units][..], &[self.outputs]].map(|shape| draw(shape, -scale, scale));
+        let [weight, bias] = heads.map(|t| t.set_requires_grad(true));
+        let read = Read { weight, bias: Some(bias) };
         let form = RateForm { linear_input: self.channels.is_some(), ..form.clone() };
         let folding = Folding::new(&form, &prepared, Some(read)).expect("complete").leaves();
         let mut folded = Folded::new(&folding, inputs.as_ref(), added.as_ref()).expect("shapes fit");
@@ -170,12 +173,13 @@ fn gap(form: &RateForm, made: Made, window: Option<usize>, loss: Loss) -> f64 {
     let mut stream = Stream::new(5).child("initial");
     let initial = stream.uniform_tensor(&[rows, units], 0.1, 1.0, made.kind, Device::Cpu);
     let upstream = loss.upstream(made);
+    let workers = Workers::new(2).expect("threads");
     tch::no_grad(|| {
         let expected = folded.forward_by_tensors(&initial).expect("forward");
         let swept = folded.backward_by_tensors(&expected, &upstream, window).expect("backward");
         let mut worst = 0f64;
         for level in Level::available() {
-            folded.folding.packed = Some(Arc::new(folded.folding.packed(level, true).expect("packs")));
+            folded.folding.packed = Some(Arc::new(folded.folding.packed(level, true, &workers).expect("packs")));
             let found = folded.forward_by_kernels(&initial).expect("forward");
             let last = folded.last_by_kernels(&initial).expect("forward");
             assert!(last.equal(&found.states.select(0, time)), "{level:?} {form:?} {made:?}");
@@ -194,10 +198,31 @@ fn gap(form: &RateForm, made: Made, window: Option<usize>, loss: Loss) -> f64 {
             if let (Some(a), Some(b)) = (back.deltas, &swept.deltas) {
                 pairs.push((a, b.shallow_clone()));
             }
-            let (weights, others) = (back.weights.expect("learned"), swept.weights.as_ref().expect("learned"));
-            pairs.push((weights.0, others.0.shallow_clone()));
-            pairs.push((weights.1, others.1.shallow_clone()));
-            pairs.push((weights.2, others.2.shallow_clone()));
+            let (Some(Weights::Summed(sums)), Some(Weights::Apart(weight, input, bias))) =
+                (back.weights, &swept.weights)
+            else {
+                panic!("{level:?} {form:?} {made:?}: weights are learned");
+            };
+            let counted = pairs.len();
+            let mut weights = folded.folding.unpack(&sums, &workers).expect("laid out");
+            pairs.push((weights.remove("weight").expect("there"), weight.shallow_clone()));
+            for (name, expected) in [("input", input), ("bias", bias)] {
+                pairs.extend(weights.remove(name).map(|found| (found, expected.shallow_clone())));
+            }
+            let (said, readout) = (upstream.said.as_ref(), folded.folding.readout.as_ref().expect("heads"));
+            let first = time - said.map_or(time, |said| said.size()[0]);
+            let rates = folded.rates(&expected, first).expect("rates");
+            let answers = rates.linear(readout, folded.folding.readout_bias.as_ref());
+            pairs.push((folded.read(&expected, first).expect("reads"), answers.shallow_clone()));
+            let said = said.map_or(answers.zeros_like(), Tensor::shallow_clone).reshape([-1, made.outputs]);
+            let of_weight = said.transpose(0, 1).mm(&rates.reshape([-1, units]));
+            pairs.push((weights.remove("readout").expect("there"), of_weight));
+            pairs.push((
+                weights.remove("readout_bias").expect("there"),
+                said.sum_dim_intlist(0i64, false, None::<Kind>),
+            ));
+            assert_eq!(weights.names().count(), 0);
+            assert_eq!(pairs.len() - counted, if made.channels.is_some() { 6 } else { 4 });
             for (found, expected) in &pairs {
                 let gap = largest_gap(found, expected);
                 assert!(gap.is_finite(), "{level:?} {form:?} {made:?}");

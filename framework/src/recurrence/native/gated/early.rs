@@ -9,6 +9,7 @@ use super::super::{Kernels, Level, Matrix, over_units};
 use super::equations::{moved, unmoved};
 use super::{GatedBackward, GatedForward, GatedStep, Packed, pass_back};
 use crate::recurrence::Activation;
+use crate::workers::Workers;
 
 /// Blocks in the first product, r and z.
 pub(super) const OPENING: usize = 2;
@@ -26,9 +27,14 @@ pub(super) struct Early<R> {
 
 impl<R: Kernels> Early<R> {
     /// `weight` is `[unit, unit]`, `input` `[input, unit]` and `bias` `[unit]`.
-    pub fn new(level: Level, (weight, input, bias): (Matrix<R>, Matrix<R>, &[R]), backward: bool) -> Self {
+    pub fn new(
+        level: Level,
+        (weight, input, bias): (Matrix<R>, Matrix<R>, &[R]),
+        backward: bool,
+        workers: &Workers,
+    ) -> Self {
         let (units, lanes) = (weight.size.0, R::lanes(level));
-        let pack = |matrix: Matrix<R>| Packed::new(matrix.values, matrix.size, matrix.strides, lanes);
+        let pack = |matrix: Matrix<R>| Packed::new(matrix, lanes, Some(workers));
         let turned = Matrix { strides: (weight.strides.1, weight.strides.0), ..weight };
         Self {
             weight: pack(weight),
@@ -154,7 +160,7 @@ where
                 let gates = Terms { count, main, side, targets: &opening[at * stacked..] };
                 let candidate = Terms { count, main: &seen[at * units..], side, targets: &candidates[at * units..] };
                 unsafe {
-                    S::add_outer(job.weights.sums, gates);
+                    S::add_outer(&mut job.weights.sums, gates);
                     if let Some(sums) = &mut job.later {
                         S::add_outer(sums, candidate);
                     }

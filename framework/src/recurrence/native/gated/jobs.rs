@@ -2,7 +2,7 @@
 
 use super::super::outer::Outer;
 use super::super::product::Packed;
-use super::super::{Gradients, Kernels};
+use super::super::{Gradients, Kernels, Real};
 use super::GatedStep;
 
 /// What a forward pass reads and writes; `[step, row, number]` without gaps.
@@ -21,7 +21,7 @@ pub(in crate::recurrence) struct GatedForward<'a, R> {
 }
 
 /// What a backward pass reads and writes; `[step, row, number]` without gaps.
-pub(in crate::recurrence) struct GatedBackward<'a, R> {
+pub(in crate::recurrence) struct GatedBackward<'a, R: Real> {
     pub rows: usize,
     pub steps: usize,
     pub hidden: &'a [R],
@@ -34,7 +34,7 @@ pub(in crate::recurrence) struct GatedBackward<'a, R> {
     pub lambda_cell: &'a mut [R],
     pub weights: Gradients<'a, R>,
     /// Where those of a candidate that comes later, or is set apart, are summed.
-    pub later: Option<&'a mut Outer<R>>,
+    pub later: Option<Outer<'a, R>>,
     /// Gradient of the leaks, from [`GatedStep::sums`], where they are learned.
     pub leak: Option<&'a mut [R]>,
     pub window: Option<usize>,

@@ -1,11 +1,12 @@
 //! Weights of gated units, packed for their kernels.
 
 use super::super::lines::Lines;
-use super::super::outer::Outer;
+use super::super::outer::Layout;
 use super::super::product::{Factor, Packed};
 use super::super::{Kernels, Level, Matrix, Real, over_units};
 use super::Gates;
 use super::early::Early;
+use crate::workers::Workers;
 
 /// The step in numbers, ready for both directions of time.
 #[derive(Clone, Debug)]
@@ -48,17 +49,13 @@ fn parts<R>(matrix: Matrix<R>, stacked: usize) -> (Matrix<R>, Matrix<R>) {
     )
 }
 
-/// A dense matrix `[row, column]`.
-fn arranged<R: Real>(
-    matrix: Matrix<R>,
-    (rows, columns): (usize, usize),
-    to: impl Fn(usize, usize) -> (usize, usize),
-) -> Vec<R> {
-    let mut dense = vec![R::ZERO; rows * columns];
-    for row in 0..matrix.size.0 {
-        for column in 0..matrix.size.1 {
-            let (to_row, to_column) = to(row, column);
-            dense[to_row * columns + to_column] = matrix.values[row * matrix.strides.0 + column * matrix.strides.1];
+/// A dense matrix `[column, row]` of `columns` rows, to which `to` the columns of `matrix` go.
+fn with_rows<R: Real>(matrix: &Matrix<R>, columns: usize, to: &[usize]) -> Vec<R> {
+    let rows = matrix.size.0;
+    let mut dense = vec![R::ZERO; columns * rows];
+    for (column, to) in to.iter().enumerate() {
+        for (row, place) in dense[to * rows..][..rows].iter_mut().enumerate() {
+            *place = matrix.values[row * matrix.strides.0 + column * matrix.strides.1];
         }
     }
     dense
@@ -73,6 +70,7 @@ impl<R: Kernels> GatedStep<R> {
         form: Gates,
         (weight, input, bias, leak): (Matrix<R>, Matrix<R>, &[R], &[R]),
         backward: Option<Option<Matrix<R>>>,
+        workers: &Workers,
     ) -> Self {
         let (units, lanes, gates) = (weight.size.0, R::lanes(level), form.stacked());
         let blocks = units.next_multiple_of(lanes) * gates;
@@ -81,22 +79,21 @@ impl<R: Kernels> GatedStep<R> {
         let ((weight, later_weight), (input, later_input)) = (parts(weight, stacked), parts(input, stacked));
         let (bias, later_bias) = bias.split_at(stacked);
         let early = (later_weight.size.1 > 0)
-            .then(|| Early::new(level, (later_weight, later_input, later_bias), backward.is_some()));
+            .then(|| Early::new(level, (later_weight, later_input, later_bias), backward.is_some(), workers));
         let apart = form.sets_apart().then(|| Apart {
-            inputs: Packed::in_panels(later_input.values, later_input.size, later_input.strides, lanes, 1),
+            inputs: Packed::in_panels(later_input, &(0..units).map(Some).collect::<Vec<_>>(), (lanes, 1), None),
             bias: over_units(later_bias, units, lanes),
         });
-        let pack = |matrix: Matrix<R>| {
-            let size = (matrix.size.0, blocks);
-            let dense = arranged(matrix, size, |row, from| (row, column(from)));
-            Packed::in_panels(&dense, size, (blocks, 1), lanes, gates)
-        };
+        // Which column goes to each place, where one does.
+        let columns: Vec<usize> = (0..stacked).map(column).collect();
+        let mut places = vec![None; blocks];
+        columns.iter().enumerate().for_each(|(from, to)| places[*to] = Some(from));
+        let pack = |matrix| Packed::in_panels(matrix, &places, (lanes, gates), Some(workers));
         let turned = backward.is_some().then(|| {
-            let size = (blocks, units);
-            let dense = arranged(weight, size, |unit, from| (column(from), unit));
-            Packed::new(&dense, size, (units, 1), lanes)
+            let dense = with_rows(&weight, blocks, &columns);
+            Packed::new(Matrix { values: &dense, size: (blocks, units), strides: (units, 1) }, lanes, Some(workers))
         });
-        let readout = backward.flatten().map(|m| Packed::new(m.values, m.size, m.strides, lanes));
+        let readout = backward.flatten().map(|readout| Packed::new(readout, lanes, None));
         let mut start = Lines::zeros(blocks);
         bias.iter().enumerate().for_each(|(from, value)| start[column(from)] = *value);
         Self {
@@ -125,16 +122,17 @@ impl<R: Kernels> GatedStep<R> {
         self.leak.len() * self.form.blocks()
     }
 
-    /// Sums of outer products for the gradients of the weights, and of those of a candidate that comes later or is set apart.
-    pub fn outer(&self) -> (Outer<R>, Option<Outer<R>>) {
-        let sums = |size| Outer::new(size, R::lanes(self.level), R::tile(self.level));
+    /// How the sums for the gradients of the weights lie in memory, and behind them those of a candidate that comes later or is set
+    /// apart.
+    pub fn layouts(&self) -> (Layout, Option<Layout>) {
+        let layout = |size| Layout::of::<R>(self.level, size);
         let (units, channels) = (self.units, self.inputs.sources());
         let later = match (&self.early, &self.apart) {
-            (Some(_), _) => Some(sums((units, channels, units))),
-            (_, Some(_)) => Some(sums((channels, 0, units))),
+            (Some(_), _) => Some(layout((units, channels, units))),
+            (_, Some(_)) => Some(layout((channels, 0, units))),
             _ => None,
         };
-        (sums((units, channels, self.bias.len())), later)
+        (layout((units, channels, self.bias.len())), later)
     }
 
     /// What was read from the state before step `t`, and the weights by which it was.
@@ -149,34 +147,35 @@ impl<R: Kernels> GatedStep<R> {
         Some(Factor { rows: &said[(t - 1) * outputs..][..outputs], weight })
     }
 
-    /// Gradients of `weight`, `input` and `bias` as they were given, row by row.
-    pub fn gradients(&self, (sums, later): &(Outer<R>, Option<Outer<R>>)) -> [Vec<R>; 3] {
-        let (blocks, lanes, gates) = (self.bias.len(), R::lanes(self.level), self.form.stacked());
-        let finished = |sums: &Outer<R>, columns: usize, (main, side): (usize, usize)| {
-            let [mut main, mut side, mut bias] = [main, side, 1].map(|rows| vec![R::ZERO; rows * columns]);
-            sums.finish(&mut main, &mut side, &mut bias);
-            [main, side, bias]
+    /// Gradients of `weight` and `input`, `[target, source]`, and of `bias`, from sums of [`Self::layouts`].
+    pub fn gradients(&self, sums: &[R], places: [&mut [R]; 3], workers: &Workers) {
+        let (lanes, gates, channels) = (R::lanes(self.level), self.form.stacked(), self.inputs.sources());
+        let by_targets = |layout: &Layout, sums: &[R], targets: usize, sources: [usize; 3]| {
+            let mut parts = sources.map(|sources| vec![R::ZERO; targets * sources]);
+            layout.by_targets(sums, parts.each_mut().map(Vec::as_mut_slice), workers);
+            parts
         };
-        let channels = self.inputs.sources();
-        let stacked = finished(sums, blocks, (self.units, channels));
-        let later = later.as_ref().map(|sums| match &self.apart {
+        let (layout, later) = self.layouts();
+        let (sums, behind) = sums.split_at(layout.numbers());
+        let stacked = by_targets(&layout, sums, self.bias.len(), [self.units, channels, 1]);
+        let later = later.map(|layout| match &self.apart {
             // It has no recurrent weights.
             Some(_) => {
-                let [input, _, bias] = finished(sums, self.units, (channels, 0));
+                let [input, _, bias] = by_targets(&layout, behind, self.units, [channels, 0, 1]);
                 [Vec::new(), input, bias]
             }
-            None => finished(sums, self.units, (self.units, channels)),
+            None => by_targets(&layout, behind, self.units, [self.units, channels, 1]),
         });
-        std::array::from_fn(|i| {
-            let row = |(number, row): (usize, &[R])| {
-                let stacked = (0..gates * self.units)
-                    .map(|to| row[place(to % self.units, to / self.units, (gates, lanes))])
-                    .collect::<Vec<R>>();
-                let later = later.as_ref().and_then(|later| later[i].chunks_exact(self.units).nth(number));
-                [&stacked, later.unwrap_or(&[])].concat()
-            };
-            stacked[i].chunks_exact(blocks).enumerate().flat_map(row).collect()
-        })
+        for (i, (to, sources)) in places.into_iter().zip([self.units, channels, 1]).enumerate() {
+            let (of_gates, others) = to.split_at_mut(gates * self.units * sources);
+            for (target, row) in of_gates.chunks_exact_mut(sources.max(1)).enumerate() {
+                let place = place(target % self.units, target / self.units, (gates, lanes));
+                row.copy_from_slice(&stacked[i][place * sources..][..sources]);
+            }
+            if let Some(later) = &later {
+                others.copy_from_slice(&later[i]);
+            }
+        }
     }
 
     /// Numbers of a sum over rows, one per unit, with room for whole vectors.

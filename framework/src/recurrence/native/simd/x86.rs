@@ -31,13 +31,19 @@ macro_rules! arithmetic {
         }
         #[inline(always)]
         unsafe fn prefetch(place: *const $real) {
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(place.cast()) }
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) }
         }
         #[inline(always)]
         fn kept(mut number: usize) -> usize {
             // No instruction at all.
             unsafe { std::arch::asm!("/* {0} */", inout(reg) number, options(pure, nomem, nostack, preserves_flags)) };
             number
+        }
+        #[inline(always)]
+        #[expect(clippy::pointers_in_nomem_asm_block, reason = "nothing at all is done, to memory neither")]
+        fn kept_place(mut place: *const $real) -> *const $real {
+            unsafe { std::arch::asm!("/* {0} */", inout(reg) place, options(pure, nomem, nostack, preserves_flags)) };
+            place
         }
         #[inline(always)]
         unsafe fn fma(a: $vector, b: $vector, c: $vector) -> $vector {
