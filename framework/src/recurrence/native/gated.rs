@@ -13,7 +13,8 @@ pub(in crate::recurrence) use step::GatedStep;
 
 use super::lines::Lines;
 use super::outer::{TERMS, Terms};
-use super::product::{Factor, GATES, PANEL_VECTORS, Packed};
+use super::packed::{GATES, PANEL_VECTORS, Packed};
+use super::product::Factor;
 use super::simd::Simd;
 use super::{Kernels, Real};
 use crate::recurrence::Activation;

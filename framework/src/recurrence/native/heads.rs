@@ -1,7 +1,8 @@
 //! What heads say of rates.
 
 use super::lines::Lines;
-use super::product::{Factor, PANEL_VECTORS, Packed};
+use super::packed::{PANEL_VECTORS, Packed};
+use super::product::Factor;
 use super::simd::Simd;
 use super::{Kernels, Level, Matrix, over_units};
 

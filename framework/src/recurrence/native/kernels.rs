@@ -1,13 +1,14 @@
 //! All steps of a block of rows, forward and backward, for any set of instructions.
 
 use super::functions::{activate, slope};
-use super::jobs::{Backward, Forward, Gradients, LeakSums};
+use super::jobs::{Backward, Forward, LeakSums};
 use super::lines::Lines;
-use super::outer::{Outer, TERMS, Terms};
-use super::product::{Factor, PANEL_VECTORS};
+use super::outer::TERMS;
+use super::packed::PANEL_VECTORS;
+use super::product::Factor;
 use super::simd::{Real, Simd};
+use super::steps::{sum, sum_heads};
 use super::{Kernels, Placement, Step};
-use std::ops::Range;
 
 /// Call `$body` for each vector of `$columns` columns from `$first` on, in each row: with the row, the column and the lanes that count.
 /// Where all do, the compiler knows.
@@ -201,44 +202,6 @@ where
             let said = &said[(first + spoken - job.steps - 1) * rows * step.beside()..];
             unsafe { sum_heads::<S>(sums, targets, (units, step.beside()), sources, said) };
         }
-    }
-}
-
-/// Add the outer products of some terms to the gradients of the weights.
-#[inline(always)]
-unsafe fn sum<S: Simd>(
-    gradients: &mut Gradients<S::Real>,
-    (first, count): (usize, usize),
-    units: usize,
-    sources: &[S::Real],
-    deltas: &[S::Real],
-) {
-    for at in (0..count).step_by(TERMS) {
-        let count = TERMS.min(count - at);
-        let beside = gradients.sums.beside();
-        let terms = Terms {
-            count,
-            main: &sources[(first + at) * units..],
-            side: gradients.inputs.map(|all| &all[(first + at) * beside..]),
-            targets: &deltas[at * units..],
-        };
-        unsafe { S::add_outer(&mut gradients.sums, terms) };
-    }
-}
-
-/// Add the outer products of some rows of rates, and what was said of them, to the gradients of heads.
-#[inline(always)]
-unsafe fn sum_heads<S: Simd>(
-    sums: &mut Outer<S::Real>,
-    rows: Range<usize>,
-    (units, outputs): (usize, usize),
-    rates: &[S::Real],
-    said: &[S::Real],
-) {
-    for at in (0..rows.len()).step_by(TERMS) {
-        let count = TERMS.min(rows.len() - at);
-        let (main, targets) = (&rates[(rows.start + at) * units..], &said[at * outputs..]);
-        unsafe { S::add_outer(sums, Terms { count, main, side: None, targets }) };
     }
 }
 

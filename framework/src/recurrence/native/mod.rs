@@ -18,8 +18,10 @@ mod lines;
 mod memory;
 pub(crate) mod normals;
 mod outer;
+mod packed;
 mod product;
 mod simd;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -40,7 +42,8 @@ use crate::workers::Workers;
 use adam::{AdamJob, AdamStep};
 use compare::{Everywhere, Numbers};
 use lines::Lines;
-use product::{Factor, Packed};
+use packed::Packed;
+use product::Factor;
 use simd::{Portable, Simd};
 use std::sync::OnceLock;
 

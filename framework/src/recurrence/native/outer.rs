@@ -1,7 +1,7 @@
 //! Sums of outer products, panel by panel: the gradients of weights.
 
 use super::lines::Lines;
-use super::product::{PANEL_VECTORS, Panels, STRETCH};
+use super::packed::{PANEL_VECTORS, Panels, STRETCH};
 use super::side_by_side;
 use super::simd::{Real, Simd};
 use crate::workers::Workers;

@@ -3,7 +3,8 @@
 use super::super::functions::{activate, slope};
 use super::super::lines::Lines;
 use super::super::outer::{TERMS, Terms};
-use super::super::product::{Factor, PANEL_VECTORS};
+use super::super::packed::PANEL_VECTORS;
+use super::super::product::Factor;
 use super::super::simd::Simd;
 use super::super::{Kernels, Level, Matrix, over_units};
 use super::equations::{moved, unmoved};

@@ -1,7 +1,7 @@
 //! What gated units do in one step, and its way back, on vectors of units.
 
 use super::super::functions::{activate, slope};
-use super::super::product::GATES;
+use super::super::packed::GATES;
 use super::super::simd::{Real, Simd};
 use crate::recurrence::Activation;
 

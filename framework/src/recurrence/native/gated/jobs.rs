@@ -1,7 +1,7 @@
 //! What the kernels of gated units read and write.
 
 use super::super::outer::Outer;
-use super::super::product::Packed;
+use super::super::packed::Packed;
 use super::super::{Gradients, Kernels, Real};
 use super::GatedStep;
 

@@ -2,7 +2,8 @@
 
 use super::super::lines::Lines;
 use super::super::outer::Layout;
-use super::super::product::{Factor, Packed};
+use super::super::packed::Packed;
+use super::super::product::Factor;
 use super::super::{Kernels, Level, Matrix, Real, over_units};
 use super::Gates;
 use super::early::Early;
