@@ -5,8 +5,8 @@ use super::native::{
     Backward, Forward, Fresh, Gradients, Heads, Kernels, Level, Matrix, OfUnits, Reading, Step, keep, numbers,
 };
 use super::{Folded, Folding, Placement, Unrolled, Upstream};
+use crate::Result;
 use crate::workers::Workers;
-use crate::{Error, Result};
 use std::borrow::Cow;
 use tch::{Kind, Tensor};
 
@@ -84,16 +84,16 @@ impl Folding {
 
     fn steps<R: InPacked>(&self, level: Level, backward: bool, workers: &Workers) -> Result<Steps<R>> {
         let backward = backward.then(|| self.step(level, true, Some(workers))).transpose()?;
-        Ok(Steps { forward: self.step(level, false, Some(workers))?, backward, heads: self.heads(level)? })
+        let heads = self.readout.as_ref().map(|weight| self.heads(weight, level)).transpose()?;
+        Ok(Steps { forward: self.step(level, false, Some(workers))?, backward, heads })
     }
 
-    /// The heads, if any are read.
-    fn heads<R: InPacked>(&self, level: Level) -> Result<Option<Heads<R>>> {
-        let Some(weight) = &self.readout else { return Ok(None) };
+    /// The heads.
+    fn heads<R: InPacked>(&self, weight: &Tensor, level: Level) -> Result<Heads<R>> {
         let weight = without_gaps(weight)?;
         let bias = self.readout_bias.as_ref().map(|bias| bias.detach().contiguous());
         let bias = bias.as_ref().map(numbers).transpose()?.unwrap_or(&[]);
-        Ok(Some(Heads::new(level, matrix(&weight, true)?, bias)))
+        Ok(Heads::new(level, matrix(&weight, true)?, bias))
     }
 
     /// The step for one direction of time.
@@ -149,22 +149,21 @@ impl Folded {
         Ok(states.select(0, self.shape[0] % 2))
     }
 
-    /// What heads say of rates `[step, batch, unit]`.
-    pub(super) fn read_by_kernels(&self, rates: &Tensor) -> Result<Tensor> {
+    /// What heads of weights `[output, unit]` say of rates `[step, batch, unit]`.
+    pub(super) fn read_by_kernels(&self, weight: &Tensor, rates: &Tensor) -> Result<Tensor> {
         match self.folding.weight.kind() {
-            Kind::Double => self.read_in::<f64>(rates),
-            _ => self.read_in::<f32>(rates),
+            Kind::Double => self.read_in::<f64>(weight, rates),
+            _ => self.read_in::<f32>(weight, rates),
         }
     }
 
-    fn read_in<R: InPacked>(&self, rates: &Tensor) -> Result<Tensor> {
+    fn read_in<R: InPacked>(&self, weight: &Tensor, rates: &Tensor) -> Result<Tensor> {
         let packed = self.folding.packed.as_deref().and_then(R::of).and_then(|steps| steps.heads.as_ref());
         let heads = match packed {
-            Some(heads) => Some(Cow::Borrowed(heads)),
-            None => self.folding.heads(Level::best())?.map(Cow::Owned),
+            Some(heads) => Cow::Borrowed(heads),
+            None => Cow::Owned(self.folding.heads(weight, Level::best())?),
         };
-        let heads = heads.ok_or_else(|| Error::Failed("a network without heads".into()))?;
-        let outputs = self.folding.readout.as_ref().map_or(0, |weight| weight.size()[0]);
+        let outputs = weight.size()[0];
         let (steps, batch, _) = rates.size3()?;
         let (rates, mut said) = (rates.contiguous(), Fresh::empty::<R>(&[steps, batch, outputs])?);
         R::read(&heads, Reading { rates: numbers(&rates)?, said: said.numbers_mut()? });

@@ -197,7 +197,7 @@ impl Folded {
         no_grad(|| {
             let rates = self.rates(run, first)?;
             match self.folding.has_kernels() {
-                true => self.read_by_kernels(&rates),
+                true => self.read_by_kernels(weight, &rates),
                 false => Ok(rates.f_linear(weight, self.folding.readout_bias.as_ref())?),
             }
         })

@@ -85,7 +85,7 @@ impl Folding {
 }
 
 /// Sums over the main sources and over those beside, `[target, source]` each, and over the ones.
-pub(super) fn unpacked<R: Kernels + Element>(layout: &Layout, sums: &[R], workers: &Workers) -> Result<[Tensor; 3]> {
+fn unpacked<R: Kernels + Element>(layout: &Layout, sums: &[R], workers: &Workers) -> Result<[Tensor; 3]> {
     let [main, side, targets] = layout.size().map(|size| size as i64);
     let mut main = Fresh::empty::<R>(&[targets, main])?;
     let mut side = Fresh::empty::<R>(&[targets, side])?;

@@ -151,11 +151,12 @@ where
     let spoken = job.spoken(step);
     let said_after = |t: usize| step.side(job.said, (t + spoken).checked_sub(job.steps)?, rows);
     if let Some(side) = job.steps.checked_sub(1).and_then(said_after) {
-        let activated = &job.activated[job.activated.len() - size..];
+        let (activated, all) =
+            (&job.activated[job.activated.len() - size..], Lines::from_fn(step.keep.len(), |_| S::Real::ONE));
         for panel in 0..step.weight.panels() {
             unsafe {
                 S::panel_product(rows, side, None, &step.start, panel, &mut scratch);
-                begin_backward::<S>(step, panel, rows, &scratch, activated, job.lambda);
+                finish_backward::<S>(step, panel, rows, &scratch, (activated, Some(&all)), None, job.lambda);
             }
         }
     }
@@ -171,6 +172,7 @@ where
         // What was read from a state reaches it through the weights beside; nothing was read before the first step.
         let side = t.checked_sub(1).and_then(said_after);
         let cut = t > 0 && job.window.is_some_and(|window| t % window == 0);
+        let kept = (step.placement != Placement::Whole && !cut).then_some(&step.keep[..]);
         for panel in 0..step.weight.panels() {
             let main = (!cut).then_some(Factor { rows: &*deltas, weight: &step.weight });
             unsafe {
@@ -179,7 +181,7 @@ where
                     (None, Some(side)) => S::panel_product(rows, side, None, &step.start, panel, &mut scratch),
                     (None, None) => scratch.fill(S::Real::ZERO),
                 }
-                finish_backward::<S>(step, panel, rows, &scratch, (activated, cut), direct, job.lambda);
+                finish_backward::<S>(step, panel, rows, &scratch, (activated, kept), direct, job.lambda);
             }
         }
         if t % chunk > 0 {
@@ -240,38 +242,15 @@ unsafe fn differentiate<S: Simd>(
     }
 }
 
-/// Add what was read from one panel of units of the last state to its gradient.
-#[inline(always)]
-unsafe fn begin_backward<S: Simd>(
-    step: &Step<S::Real>,
-    panel: usize,
-    rows: usize,
-    product: &[S::Real],
-    activated: &[S::Real],
-    lambda: &mut [S::Real],
-) {
-    let (first, columns, width) = step.weight.columns(panel);
-    unsafe {
-        each_vector!(rows, first, columns, S::LANES, |row, column, count| {
-            let at = row * step.units + column;
-            let mut said = S::load(product.as_ptr().add(row * width + column - first));
-            if step.placement == Placement::Current {
-                said = S::mul(said, slope::<S>(step.activation, S::load_part(activated.as_ptr().add(at), count)));
-            }
-            let sum = S::add(said, S::load_part(lambda.as_ptr().add(at), count));
-            S::store_part(lambda.as_mut_ptr().add(at), sum, count);
-        });
-    }
-}
-
-/// The gradient that one panel of units passes on to the step before; where the chain is cut, only what comes from outside.
+/// The gradient that reaches one panel of units of a state: the product, what is `kept` of the gradient that is there, if anything is,
+/// and what comes from outside.
 #[inline(always)]
 unsafe fn finish_backward<S: Simd>(
     step: &Step<S::Real>,
     panel: usize,
     rows: usize,
     product: &[S::Real],
-    (activated, cut): (&[S::Real], bool),
+    (activated, kept): (&[S::Real], Option<&[S::Real]>),
     direct: Option<&[S::Real]>,
     lambda: &mut [S::Real],
 ) {
@@ -286,9 +265,9 @@ unsafe fn finish_backward<S: Simd>(
                 let a = S::load_part(activated.as_ptr().add(at), count);
                 passed = S::mul(passed, slope::<S>(f, a));
             }
-            if step.placement != Placement::Whole && !cut {
+            if let Some(kept) = kept {
                 let l = S::load_part(lambda.as_ptr().add(at), count);
-                passed = S::fma(l, S::load(step.keep.as_ptr().add(column)), passed);
+                passed = S::fma(l, S::load(kept.as_ptr().add(column)), passed);
             }
             if let Some(direct) = direct {
                 passed = S::add(passed, S::load_part(direct.as_ptr().add(at), count));

@@ -134,13 +134,6 @@ fn side_by_side<T: Send>(parts: Vec<T>, numbers: usize, workers: Option<&Workers
     }
 }
 
-impl Layout {
-    /// Of gradients of weights with so many main sources, sources beside them, and targets.
-    pub fn of<R: Kernels>(level: Level, size: (usize, usize, usize)) -> Self {
-        Self::new(size, R::lanes(level), R::tile(level))
-    }
-}
-
 /// Numbers of units from one each, or one for all, with zeros behind them: whole vectors are read at the end, too.
 fn over_units<R: Real>(values: &[R], units: usize, lanes: usize) -> Lines<R> {
     let one = |unit: usize| match values {

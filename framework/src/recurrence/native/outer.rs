@@ -2,8 +2,8 @@
 
 use super::lines::Lines;
 use super::packed::{PANEL_VECTORS, Panels, STRETCH};
-use super::side_by_side;
 use super::simd::{Real, Simd};
+use super::{Kernels, Level, side_by_side};
 use crate::workers::Workers;
 
 /// Terms that are packed together before they are added to sums of outer products: both factors stay in the nearer caches.
@@ -41,9 +41,9 @@ pub(super) struct Terms<'a, R> {
 }
 
 impl Layout {
-    /// For instructions with so many lanes, and rows of a tile.
-    pub fn new((main, side, targets): (usize, usize, usize), lanes: usize, tile: usize) -> Self {
-        Self { main, side, panels: Panels::new(targets, lanes, PANEL_VECTORS), tile }
+    /// Of gradients of weights with so many main sources, sources beside them, and targets.
+    pub(in crate::recurrence) fn of<R: Kernels>(level: Level, (main, side, targets): (usize, usize, usize)) -> Self {
+        Self { main, side, panels: Panels::new(targets, R::lanes(level), PANEL_VECTORS), tile: R::tile(level) }
     }
 
     /// Main sources, those beside, and targets.
@@ -77,14 +77,14 @@ impl Layout {
             });
             jobs.push((&sums[first * self.padded()..][..width * self.padded()], width, own));
         }
-        let turn = |(mut sums, width, own): (&[R], usize, [&mut [R]; 3])| {
+        let lay_out = |(mut sums, width, own): (&[R], usize, [&mut [R]; 3])| {
             for (place, sources) in own.into_iter().zip([self.main, self.side, 1]) {
                 let (these, others) = sums.split_at(sources * width);
                 turn(these, width, place, sources);
                 sums = others;
             }
         };
-        side_by_side(jobs, sums.len(), Some(workers), turn);
+        side_by_side(jobs, sums.len(), Some(workers), lay_out);
     }
 }
 

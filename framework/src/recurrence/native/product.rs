@@ -7,6 +7,7 @@ use super::simd::{Real, Simd};
 const DEPTH: usize = 128;
 /// Sources between two jumps of the innermost loop.
 const TURNS: usize = 2;
+
 /// Rows `[row, source]` without gaps, and what they are multiplied with.
 #[derive(Clone, Copy)]
 pub(super) struct Factor<'a, R> {
